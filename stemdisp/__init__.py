@@ -1,0 +1,82 @@
+"""stemdisp: how far the atoms moved in a STEM image, how sure that is, and what it says about polarization.
+
+    import stemdisp
+
+    image = stemdisp.read("KTO111_HAADF.tif", "KTO111_ABF.tif")
+    analysis = stemdisp.analyse(image, stemdisp.recipe_for("KTaO3", "1-10"))
+    analysis.profile.parallel_pm
+
+Names are loaded when first used, so that importing the package stays cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Analysis": "model.analysis",
+    "CalibrationError": "errors",
+    "Columns": "model.columns",
+    "DeviceError": "errors",
+    "Flag": "flags",
+    "Interface": "model.interface",
+    "Lattice": "model.lattice",
+    "Micrograph": "model.micrograph",
+    "PixelSize": "model.micrograph",
+    "Profile": "model.profile",
+    "ReadError": "errors",
+    "Recipe": "recipe",
+    "RecipeError": "errors",
+    "Signal": "model.micrograph",
+    "StageError": "errors",
+    "StemdispError": "errors",
+    "UnitCells": "model.cells",
+    "VectorField": "model.fields",
+    "analyse": "pipeline",
+    "load": "io.store",
+    "load_recipe": "recipe",
+    "read": "io.read",
+    "recipe_for": "recipe",
+    "save": "io.store",
+    "simulate": "synthetic",
+    "steps": "pipeline",
+    "to_atomap": "interop.atomap",
+    "to_hyperspy": "interop.hyperspy",
+}
+"""Public name -> module that defines it."""
+
+_RENAMED = {"load_recipe": "load", "recipe_for": "for_material"}
+
+__all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from .errors import CalibrationError, DeviceError, ReadError, RecipeError, StageError, StemdispError
+    from .flags import Flag
+    from .interop.atomap import to_atomap
+    from .interop.hyperspy import to_hyperspy
+    from .io.read import read
+    from .io.store import load, save
+    from .model.analysis import Analysis
+    from .model.cells import UnitCells
+    from .model.columns import Columns
+    from .model.fields import VectorField
+    from .model.interface import Interface
+    from .model.lattice import Lattice
+    from .model.micrograph import Micrograph, PixelSize, Signal
+    from .model.profile import Profile
+    from .pipeline import analyse, steps
+    from .recipe import Recipe
+    from .recipe import for_material as recipe_for
+    from .recipe import load as load_recipe
+    from .synthetic import simulate
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'stemdisp' has no attribute {name!r}")
+    return getattr(import_module(f"stemdisp.{_HOME[name]}"), _RENAMED.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

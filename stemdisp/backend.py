@@ -1,0 +1,79 @@
+"""Where arrays are computed: NumPy on the CPU, or CuPy on a GPU.  The only module that imports CuPy."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import DeviceError
+
+log = logging.getLogger(__name__)
+
+Choice = Literal["auto", "cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place to compute.
+
+    ``xp`` is the array namespace (numpy or cupy); ``name`` is what reports print.
+    """
+
+    name: str
+    xp: Any
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether arrays live on a GPU."""
+        return self.xp is not np
+
+    def up(self, array: Any) -> Any:
+        """The array on this device."""
+        return self.xp.asarray(array)
+
+    def down(self, array: Any) -> Any:
+        """The array as NumPy."""
+        return self.xp.asnumpy(array) if self.is_gpu else np.asarray(array)
+
+
+CPU = Device("cpu", np)
+
+
+@lru_cache(maxsize=1)
+def _gpu() -> Device | str:
+    """The first GPU, or one line that says why there is none.
+
+    A kernel of one element is compiled and run: CuPy imports, and even says it is available, where the compiler is missing.
+    """
+    try:
+        import cupy
+    except Exception as error:
+        return f"CuPy cannot be imported ({type(error).__name__}: {error}); install stemdisp[cuda12] or stemdisp[cuda13]"
+    try:
+        if not cupy.cuda.is_available():
+            return "CuPy is installed but no CUDA device or driver was found"
+        (cupy.ones(1) + 1).sum().get()
+        properties = cupy.cuda.runtime.getDeviceProperties(0)
+        return Device(f"gpu: {properties['name'].decode()}", cupy)
+    except Exception as error:
+        return f"CuPy is installed but cannot compute ({type(error).__name__}: {error})"
+
+
+def choose(choice: Choice = "auto") -> Device:
+    """The device asked for; ``auto`` takes a GPU that works, else the CPU and logs why.
+
+    Raises DeviceError where a GPU was asked for and none works.
+    """
+    if choice == "cpu":
+        return CPU
+    found = _gpu()
+    if isinstance(found, Device):
+        return found
+    if choice == "gpu":
+        raise DeviceError(f"device gpu: {found}; use --device cpu")
+    log.info("computing on the CPU: %s", found)
+    return CPU

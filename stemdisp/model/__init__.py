@@ -1,0 +1,1 @@
+"""Frozen nouns: no algorithm, no files, no drawing."""

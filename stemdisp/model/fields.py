@@ -1,0 +1,70 @@
+"""Vectors with errors at the cells of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VectorField:
+    """One vector a cell.
+
+    xy
+        (M, 2) where the vectors stand, in px.
+    uv
+        (M, 2) components (x right, y down) in ``unit``; NaN where there is none.
+    cov
+        (M, 2, 2) covariance in unit^2.
+    offset, offset_std
+        (2,) vector that was subtracted from all and its standard error, or None where nothing was subtracted.
+    offset_cells
+        (M,) cells the offset was measured on (all False where nothing was subtracted).
+    significant
+        (M,) whether the vector stands above its error (False discovery controlled), NaN vectors are False.
+    assumption
+        sentence that a figure or table of this field has to carry.
+    """
+
+    unit: Literal["pm", "uC/cm2"]
+    xy: Floats
+    uv: Floats
+    cov: Floats
+    offset: Floats | None = None
+    offset_std: Floats | None = None
+    offset_cells: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    significant: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    assumption: str = ""
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(M,) cells that have a vector."""
+        return np.isfinite(self.uv).all(axis=1)
+
+    @property
+    def magnitude(self) -> Floats:
+        """(M,) length of the vectors."""
+        return np.asarray(np.hypot(self.uv[:, 0], self.uv[:, 1]))
+
+    @property
+    def angle_deg(self) -> Floats:
+        """(M,) direction as seen on the screen, counter-clockwise, 0 = right, in (-180, 180]."""
+        angle = np.degrees(np.arctan2(-self.uv[:, 1], self.uv[:, 0]))
+        return np.where(angle <= -180, 180.0, angle)
+
+    @property
+    def std(self) -> Floats:
+        """(M, 2) standard deviation of the components."""
+        return np.sqrt(np.stack([self.cov[:, 0, 0], self.cov[:, 1, 1]], axis=1))
+
+    def along(self, direction: Floats) -> Floats:
+        """(M,) component along a unit vector (x right, y down)."""
+        return np.asarray(self.uv @ direction)

@@ -1,0 +1,296 @@
+"""Every choice that can change the numbers: one frozen, validated model with a section per stage.
+
+Each field carries its unit, range and one sentence of meaning; the commented TOML, the error messages, the JSON schema and
+the forms of graphical programs are all made from them. What cannot change the numbers is not here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from . import materials
+from .errors import RecipeError
+
+
+def _number(default: Any, meaning: str, *, unit: str = "", **limits: Any) -> Any:
+    """A field with its meaning, unit and range (pydantic's ge, gt, le, lt, min_length, max_length)."""
+    return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, **limits)
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageSection(Section):
+    """Which signals are read and how large a pixel is."""
+
+    pixel_size: tuple[float, float] | None = _number(
+        None, "Pixel width and height where the file does not say or is wrong.", unit="pm"
+    )
+    pixel_size_from: Literal["file", "lattice"] = _number(
+        "file", "Take the pixel size from the file, or from the known lattice parameter (the file's is then ignored)."
+    )
+    position_signal: Literal["auto", "HAADF", "ABF"] = _number(
+        "auto", "Signal that positions of cations come from; auto = HAADF where there is one."
+    )
+    oxygen_signal: Literal["auto", "HAADF", "ABF"] = _number(
+        "auto", "Signal that positions of oxygen columns come from; auto = ABF where there is one."
+    )
+
+    @field_validator("pixel_size")
+    @classmethod
+    def _in_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not all(0.5 <= v <= 200 for v in value):
+            raise ValueError("each of the two must lie between 0.5 and 200 pm")
+        return value
+
+
+class MaterialSection(Section):
+    """The crystal and the direction it is seen along."""
+
+    name: str = _number("KTaO3", "Crystal to look for.")
+    zone: str = _number("1-10", "Zone axis along the beam, three indices.")
+
+    @model_validator(mode="after")
+    def _known(self) -> MaterialSection:
+        materials.check_zone(materials.material(self.name), materials.parse_zone(self.zone))
+        return self
+
+
+class FindSection(Section):
+    """Peaks of the image."""
+
+    separation: float | None = _number(
+        None, "Smallest distance between two peaks; unset = half of the shortest lattice spacing seen.", unit="px", gt=1, le=500
+    )
+    threshold: float = _number(
+        0.25, "Height a peak must have above its surroundings, as a fraction of the tallest peaks.", ge=0.01, le=0.95
+    )
+
+
+class BasisSection(Section):
+    """The average lattice."""
+
+    scale_tolerance: float = _number(
+        0.08, "How far the lattice in the image may be off the one that material and pixel size give.", ge=0.01, le=0.3
+    )
+    significance: float = _number(
+        3.0,
+        "How many times above the highest chance peak the lattice's Fourier peaks must stand; below it no lattice is reported.",
+        ge=1.0,
+        le=100,
+    )
+
+
+class AssignSection(Section):
+    """Which peak is which column."""
+
+    tolerance: float = _number(
+        0.3, "How far a peak may lie from where its neighbours predict it, in shortest column distances.", gt=0.02, le=0.5
+    )
+    minimum_cells: int = _number(9, "Smallest number of unit cells that counts as a crystal.", ge=4, le=10000)
+
+
+class RefineSection(Section):
+    """The sub-pixel fit."""
+
+    weights: Literal["poisson", "uniform"] = _number(
+        "poisson", "Weight of a pixel: 1 / expected counts (raw images) or equal (filtered or averaged images)."
+    )
+    profile: Literal["tailed", "gaussian"] = _number(
+        "tailed", "Column profile: a Gaussian with a wider tail shared by all columns, or one Gaussian."
+    )
+    oxygen_in_haadf: Literal["fixed", "free"] = _number(
+        "fixed", "Whether oxygen columns may move in HAADF, where they stand under the tails of far brighter ones."
+    )
+    background_spacing: float = _number(
+        3.0, "Distance between the knots of the smooth background, in shortest lattice spacings.", ge=1.5, le=20
+    )
+    weak_window: float = _number(
+        1.3, "Radius of the window in which weak columns are fitted a second time on a plane.", unit="angstrom", ge=0.6, le=3
+    )
+    tolerance: float = _number(1e-3, "Largest movement at which the fit counts as converged.", unit="px", ge=1e-6, le=0.05)
+    max_iterations: int = _number(30, "Iterations after which a column that still moves is flagged.", ge=2, le=200)
+
+
+class InterfaceSection(Section):
+    """The edge of the crystal."""
+
+    mode: Literal["auto", "line", "none"] = _number(
+        "auto", "Find the edge automatically, take the line below (or one drawn for this image), or use none."
+    )
+    line: tuple[float, float, float, float] | None = _number(
+        None, "Two points x0, y0, x1, y1 of the edge; the crystal is on the side with more columns.", unit="px"
+    )
+    plane: str = _number("auto", "Miller indices of the layers; auto = the low-index plane nearest to the edge.")
+
+    @model_validator(mode="after")
+    def _line_given(self) -> InterfaceSection:
+        if self.plane != "auto":
+            materials.parse_zone(self.plane)
+        return self
+
+
+class DisplacementSection(Section):
+    """The zero of the displacement."""
+
+    reference: Literal["auto", "none"] = _number(
+        "auto",
+        "Subtract the mean of a bulk region where an interface exists (or a region is given for the image), or nothing.",
+    )
+    bulk_from_layer: int | None = _number(
+        None, "First layer of the bulk; unset = found from where the profile is flat.", ge=1, le=10000
+    )
+
+
+class PolarizationSection(Section):
+    """From displacement to polarization."""
+
+    model: Literal["material", "moving_site", "reference_site", "none"] = _number(
+        "material", "Which site is taken to have moved in a rigid rest; material = the preset of the crystal."
+    )
+    charge: float | None = _number(
+        None, "Born effective charge of the site that moved; unset = the crystal's table.", unit="e", ge=-20, le=20
+    )
+    dilution: float | None = _number(
+        None,
+        "Part of the moving atom's displacement that its column image shows; unset = the crystal's table for the signal.",
+        gt=0.1,
+        le=1.5,
+    )
+
+
+class LayersSection(Section):
+    """Statistics per layer."""
+
+    minimum_cells: int = _number(3, "Layers with fewer cells get no mean.", ge=2, le=1000)
+
+
+class OfOneImage(Section):
+    """Base of entries that act on one image alone, named by the SHA-256 of its file."""
+
+    sha256: str = Field(description="SHA-256 (hex) of the input file.", pattern="^[0-9a-f]{64}$")
+
+
+class InterfaceEntry(OfOneImage):
+    """An interface drawn on one image."""
+
+    line: tuple[float, float, float, float] = _number(..., "Two points x0, y0, x1, y1 of the edge.", unit="px")
+
+
+class RegionEntry(OfOneImage):
+    """A reference region drawn on one image."""
+
+    polygon: tuple[tuple[float, float], ...] = _number(..., "Corners (x, y) of the region.", unit="px", min_length=3)
+
+
+class EditEntry(OfOneImage):
+    """A column changed by hand."""
+
+    action: Literal["move", "delete"] = Field(description="Start the fit from another place, or take the column out.")
+    site: str = Field(description="Site of the column.")
+    h: int = Field(description="First cell index of the column.")
+    k: int = Field(description="Second cell index of the column.")
+    x: float | None = _number(None, "New start position.", unit="px")
+    y: float | None = _number(None, "New start position.", unit="px")
+
+    @model_validator(mode="after")
+    def _place(self) -> EditEntry:
+        if self.action == "move" and (self.x is None or self.y is None):
+            raise ValueError("a move needs x and y")
+        return self
+
+
+class Recipe(BaseModel):
+    """All sections.  Raises RecipeError (through :func:`parse`) for unknown keys and values out of range."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    image: ImageSection = ImageSection()
+    material: MaterialSection = MaterialSection()
+    find: FindSection = FindSection()
+    basis: BasisSection = BasisSection()
+    assign: AssignSection = AssignSection()
+    refine: RefineSection = RefineSection()
+    interface: InterfaceSection = InterfaceSection()
+    displacement: DisplacementSection = DisplacementSection()
+    polarization: PolarizationSection = PolarizationSection()
+    layers: LayersSection = LayersSection()
+    edits: tuple[EditEntry, ...] = ()
+    interfaces: tuple[InterfaceEntry, ...] = ()
+    regions: tuple[RegionEntry, ...] = ()
+
+    def digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of every value: the recipe's name on figures and in results."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    def with_values(self, changes: dict[str, dict[str, Any]]) -> Recipe:
+        """A validated copy with some values exchanged, given as {section: {field: value}}."""
+        values = self.model_dump(mode="json")
+        for section, fields in changes.items():
+            values.setdefault(section, {})
+            values[section] |= fields
+        return parse(values)
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+
+
+def _known_keys(path: tuple[str | int, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in path:
+        if isinstance(part, str):
+            model = model.model_fields[part].annotation
+            model = getattr(model, "__args__", (model,))[0]
+    return list(model.model_fields)
+
+
+def _sentence(error: Any, source: str) -> str:
+    place, kind = error["loc"], error["type"]
+    where = "".join(f"[{p}] " if i == 0 and len(place) > 1 else f"{p} " for i, p in enumerate(place)).strip()
+    if kind == "extra_forbidden":
+        return f"{source}: unknown key {where}{_nearest(str(place[-1]), _known_keys(place[:-1]))}"
+    value = error.get("input")
+    shown = "" if isinstance(value, dict) else f" = {str(value)[:80]!r}"
+    return f"{source}: {where}{shown}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def parse(values: dict[str, Any], source: str = "recipe") -> Recipe:
+    """A recipe from nested values; raises RecipeError with one sentence for the first thing that is wrong."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(_sentence(error.errors()[0], source)) from None
+    except RecipeError as error:
+        raise RecipeError(f"{source}: {error}") from None
+
+
+def load(path: str | Path) -> Recipe:
+    """The recipe in a TOML file; raises RecipeError with one sentence."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise RecipeError(f"recipe {path}: {reason}; make one with: stemdisp recipe KTaO3 --zone 1-10") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {path}: not TOML: {error}") from None
+    return parse(values, f"recipe {path.name}")
+
+
+def for_material(name: str, zone: str) -> Recipe:
+    """The recipe of a crystal and zone with every other value at its default."""
+    return parse({"material": {"name": name, "zone": zone}})
