@@ -28,6 +28,7 @@ _HOME = {
     "ReadError": "errors",
     "Recipe": "recipe",
     "RecipeError": "errors",
+    "Scene": "scene",
     "Signal": "model.micrograph",
     "StageError": "errors",
     "StemdispError": "errors",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from .recipe import Recipe
     from .recipe import for_material as recipe_for
     from .recipe import load as load_recipe
+    from .scene import Scene
     from .synthetic import simulate
 
 

@@ -65,6 +65,14 @@ class Motif:
         strength = np.array([sum(n * ATOMIC_NUMBER[e] ** exponent for e, n in c.items()) for c in self.content])
         return np.asarray(strength / strength.max())
 
+    @cached_property
+    def shortest_distance_A(self) -> float:
+        """Shortest distance of two columns in angstrom."""
+        offsets = np.array(list(product((-1, 0, 1), repeat=2)))
+        apart = (self.fractions[:, None, None] - self.fractions[:, None] + offsets) @ self.cell_A
+        lengths = np.linalg.norm(apart, axis=-1)
+        return float(lengths[lengths > 1e-6].min())
+
     def neighbours(self, moving: str, reference: str) -> NDArray[np.int64]:
         """(R, 2) cell offsets (dh, dk) of the reference columns nearest to a moving column.
 

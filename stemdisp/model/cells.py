@@ -47,4 +47,4 @@ class UnitCells:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """(M,) cells whose centroid is known."""
-        return np.isfinite(self.xy).all(axis=1)
+        return np.asarray(np.isfinite(self.xy).all(axis=1))

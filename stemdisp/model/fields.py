@@ -47,7 +47,7 @@ class VectorField:
     @property
     def valid(self) -> NDArray[np.bool_]:
         """(M,) cells that have a vector."""
-        return np.isfinite(self.uv).all(axis=1)
+        return np.asarray(np.isfinite(self.uv).all(axis=1))
 
     @property
     def magnitude(self) -> Floats:

@@ -17,16 +17,12 @@ class Lattice:
     """Origin and cell vectors in px (x right, y down) of a known motif.
 
     ``origin`` is where the motif's (0, 0) of cell (0, 0) lies; ``a`` and ``b`` are the images of the motif's cell vectors.
-    ``scale_pm`` (2,) is the size of a pixel along x and y that makes the measured cell the ideal one; ``shear_deg`` is the
-    departure of the x and y axes from a right angle that remains.
     """
 
     motif: Motif
     origin: Floats
     a: Floats
     b: Floats
-    scale_pm: Floats
-    shear_deg: float
 
     @property
     def cell(self) -> Floats:
@@ -43,6 +39,23 @@ class Lattice:
     def rotation_deg(self) -> float:
         """Direction of a as seen on the screen, counter-clockwise from the right, in (-180, 180]."""
         return float(np.degrees(np.arctan2(-self.a[1], self.a[0])))
+
+    @property
+    def _metric(self) -> Floats:
+        # Rows of ``motif.cell_A`` have y up: flip to y down before comparing.
+        to_ideal = np.linalg.solve(self.cell, self.motif.cell_A * [1, -1])
+        return np.asarray(to_ideal @ to_ideal.T)
+
+    @property
+    def scale_pm(self) -> Floats:
+        """(2,) size of a pixel along x and y in pm that makes the measured cell the ideal one."""
+        return np.asarray(100 * np.sqrt(np.diag(self._metric)))
+
+    @property
+    def shear_deg(self) -> float:
+        """Departure of the scan's x and y axes from a right angle, as the ideal cell sees it."""
+        cosine = self._metric[0, 1] / np.sqrt(self._metric[0, 0] * self._metric[1, 1])
+        return float(np.degrees(np.arcsin(np.clip(cosine, -1, 1))))
 
     def position(self, hk: NDArray[np.integer], site: NDArray[np.integer]) -> Floats:
         """(N, 2) ideal position in px of columns with cells ``hk`` (N, 2) and motif sites ``site`` (N,)."""

@@ -1,0 +1,1 @@
+"""Many images: one after the other, none of which stops the others."""

@@ -1,0 +1,156 @@
+"""Whole figures of an analysis: panels, titles and small print."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..materials import material
+from ..model.analysis import Analysis
+from .columns import draw_columns
+from .components import draw_component
+from .layers import draw_distance_axis, draw_oxygen_contrast, draw_profile
+from .polarization import draw_polarization
+from .style import DOUBLE_COLUMN_IN, draw_small_print, draw_title, plain
+from .vectors import draw_vectors
+
+LOWEST_ASPECT, HIGHEST_ASPECT = 0.35, 1.25
+"""Height over width that an image panel may have; images longer than that leave space beside them."""
+
+
+def _aspect(analysis: Analysis) -> float:
+    """Height over width of the image as seen, within what a page can hold."""
+    ny, nx = analysis.micrograph.shape
+    size = analysis.micrograph.pixel_size
+    seen = ny * size.y_pm / (nx * size.x_pm) if size else ny / nx
+    return float(np.clip(seen, LOWEST_ASPECT, HIGHEST_ASPECT))
+
+
+def _figure(width_in: float, height_in: float) -> Figure:
+    return Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def _map_height_in(analysis: Analysis) -> float:
+    """Height of a figure with one map and its explanations beside it."""
+    return max(4.9 * _aspect(analysis), 3.1) + 0.95
+
+
+def position_signal(analysis: Analysis) -> str:
+    """The signal that cation positions come from."""
+    asked = analysis.recipe.image.position_signal
+    signals = analysis.micrograph.signals
+    if asked in signals:
+        return asked
+    return "HAADF" if "HAADF" in signals else next(iter(signals))
+
+
+def bulk_from(analysis: Analysis) -> int | None:
+    """First layer of the region whose mean was subtracted, None where nothing was."""
+    field, interface = analysis.displacement, analysis.interface
+    if field is None or interface is None or not field.offset_cells.any():
+        return None
+    layers = interface.layer[field.offset_cells]
+    return int(layers[layers >= 0].min()) if (layers >= 0).any() else None
+
+
+def compose_columns(analysis: Analysis) -> Figure | None:
+    """All columns by site, one panel per signal."""
+    columns = analysis.columns
+    if columns is None or not (columns.site >= 0).any():
+        return None
+    signals = list(analysis.micrograph.signals)[:2]
+    panel_in = 4.9 if len(signals) == 1 else (DOUBLE_COLUMN_IN - 2.0) / 2
+    figure = _figure(6.6 if len(signals) == 1 else DOUBLE_COLUMN_IN, max(panel_in * _aspect(analysis), 1.0) + 0.95)
+    axes = figure.subplots(1, len(signals), squeeze=False, sharey=True)[0]
+    for ax, signal in zip(axes, signals, strict=True):
+        shown = analysis.by_signal.get(signal, columns)
+        draw_columns(ax, analysis.micrograph, shown, signal=signal, legend=ax is axes[-1])
+        ax.set_title(plain(signal), parse_math=False)
+        ax.label_outer()
+    draw_title(figure, "Columns by site", analysis.micrograph.name)
+    draw_small_print(figure, analysis)
+    return figure
+
+
+def compose_displacement(analysis: Analysis) -> Figure | None:
+    """Displacement vectors over the image."""
+    if analysis.displacement is None or not analysis.displacement.valid.any():
+        return None
+    figure = _figure(DOUBLE_COLUMN_IN, _map_height_in(analysis))
+    ax = figure.subplots()
+    draw_vectors(
+        ax, analysis.micrograph, analysis.displacement, interface=analysis.interface, signal=position_signal(analysis)
+    )
+    draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
+    draw_small_print(figure, analysis, analysis.displacement.assumption)
+    return figure
+
+
+def _sites(analysis: Analysis) -> str:
+    cells = analysis.cells
+    return f"{cells.moving_site} against {cells.reference_site}" if cells else "cells"
+
+
+def compose_components(analysis: Analysis) -> Figure | None:
+    """Two maps of components: normal and parallel to the interface, or x and y without one."""
+    field, interface = analysis.displacement, analysis.interface
+    if field is None or not field.valid.any():
+        return None
+    if interface is not None:
+        panels = [(interface.parallel, "parallel to the interface"), (interface.normal, "normal, outwards")]
+    else:
+        panels = [(np.array([1.0, 0.0]), "x component, right"), (np.array([0.0, 1.0]), "y component, down")]
+    figure = _figure(DOUBLE_COLUMN_IN, 0.45 * DOUBLE_COLUMN_IN * _aspect(analysis) + 1.45)
+    axes = figure.subplots(1, 2, sharey=True)
+    for ax, (direction, label) in zip(axes, panels, strict=True):
+        draw_component(
+            ax,
+            analysis.micrograph,
+            field,
+            direction,
+            label,
+            interface=interface,
+            signal=position_signal(analysis),
+        )
+        ax.label_outer()
+    draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
+    draw_small_print(figure, analysis, field.assumption)
+    return figure
+
+
+def compose_layers(analysis: Analysis) -> Figure | None:
+    """Displacement per layer, and the contrast of oxygen below it where it was measured."""
+    profile = analysis.profile
+    if profile is None or not np.isfinite(profile.parallel_pm).any():
+        return None
+    oxygen = bool(np.isfinite(profile.o_contrast).any())
+    figure = _figure(DOUBLE_COLUMN_IN, 4.4 if oxygen else 3.3)
+    first = bulk_from(analysis)
+    if oxygen:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
+        draw_oxygen_contrast(lower, profile, bulk_from=first)
+    else:
+        upper = figure.subplots()
+    draw_profile(upper, profile, bulk_from=first, labelled=not oxygen)
+    draw_distance_axis(upper, profile)
+    draw_title(figure, f"{_sites(analysis)} by layer", analysis.micrograph.name)
+    draw_small_print(figure, analysis, analysis.displacement.assumption if analysis.displacement else "")
+    return figure
+
+
+def _model(analysis: Analysis) -> str:
+    asked = analysis.recipe.polarization.model
+    return material(analysis.recipe.material.name).polarization if asked == "material" else asked
+
+
+def compose_polarization(analysis: Analysis) -> Figure | None:
+    """Polarization vectors over the image, with model and charges."""
+    field = analysis.polarization
+    if field is None or not field.valid.any():
+        return None
+    figure = _figure(DOUBLE_COLUMN_IN, _map_height_in(analysis))
+    ax = figure.subplots()
+    draw_polarization(ax, analysis.micrograph, field, interface=analysis.interface, signal=position_signal(analysis))
+    draw_title(figure, f"Polarization, model {_model(analysis)}", analysis.micrograph.name)
+    draw_small_print(figure, analysis, field.assumption)
+    return figure

@@ -1,0 +1,137 @@
+"""What each layer says: means with their errors from the interface into the crystal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axes._secondary_axes import SecondaryAxis
+from matplotlib.container import ErrorbarContainer
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from ..model.profile import Profile
+from .style import FAINT, INK, NORMAL_COLOUR, OXYGEN_COLOUR, PARALLEL_COLOUR
+
+BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0}
+"""A legend beside the axes, where it hides no data."""
+
+REFERENCE_COLOUR = "#e9e9e9"
+
+Floats = NDArray[np.float64]
+
+
+def _draw_series(
+    ax: Axes, layer: Floats, mean: Floats, sem: Floats, *, colour: str, marker: str, label: str
+) -> ErrorbarContainer:
+    return ax.errorbar(
+        layer,
+        mean,
+        yerr=np.nan_to_num(sem),
+        color=colour,
+        marker=marker,
+        ms=3.5,
+        lw=1.0,
+        elinewidth=0.9,
+        capsize=2.0,
+        label=label,
+        zorder=4,
+    )
+
+
+def _draw_band(ax: Axes, layer: Floats, mean: Floats, sd: Floats, colour: str) -> Artist:
+    return ax.fill_between(layer, mean - sd, mean + sd, color=colour, alpha=0.14, lw=0, zorder=2)
+
+
+def _prepare(ax: Axes, layer: Floats, bulk_from: int | None, *, zero: float) -> None:
+    """Axis of layers, the line of no change, and the reference region shaded."""
+    ax.set_xlim(layer.min() - 0.6, layer.max() + 0.6)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=14, integer=True, min_n_ticks=1))
+    ax.axhline(zero, color="black", lw=0.6, zorder=1)
+    ax.spines[["right"]].set_visible(False)
+    if bulk_from is not None:
+        ax.axvspan(bulk_from - 0.5, layer.max() + 0.6, color=REFERENCE_COLOUR, lw=0, zorder=0)
+
+
+def draw_distance_axis(ax: Axes, profile: Profile) -> SecondaryAxis | None:
+    """Distance from the interface on top; none where fewer than two layers have one."""
+    known = np.isfinite(profile.distance_nm)
+    if known.sum() < 2:
+        ax.spines["top"].set_visible(False)
+        return None
+    layer, distance = profile.layer[known].astype(float), profile.distance_nm[known]
+    slope = (distance[-1] - distance[0]) / (layer[-1] - layer[0])
+    start = distance[0] - slope * layer[0]
+    top = ax.secondary_xaxis("top", functions=(lambda n: start + slope * n, lambda d: (d - start) / slope))
+    top.set_xlabel("distance from the interface (nm)")
+    return top
+
+
+def draw_profile(ax: Axes, profile: Profile, *, bulk_from: int | None = None, labelled: bool = True) -> list[Artist]:
+    """Normal and parallel displacement of every layer.
+
+    Bars are the standard error of the mean, bands the scatter of the cells (1 s.d.). ``bulk_from`` is the first layer
+    of the reference region, shaded; ``labelled`` writes the axis of layers.
+    """
+    layer = profile.layer.astype(float)
+    _prepare(ax, layer, bulk_from, zero=0.0)
+    bands = [
+        _draw_band(ax, layer, profile.parallel_pm, profile.parallel_sd_pm, PARALLEL_COLOUR),
+        _draw_band(ax, layer, profile.normal_pm, profile.normal_sd_pm, NORMAL_COLOUR),
+    ]
+    lines = [
+        _draw_series(
+            ax,
+            layer,
+            profile.parallel_pm,
+            profile.parallel_sem_pm,
+            colour=PARALLEL_COLOUR,
+            marker="o",
+            label="parallel to the interface",
+        ),
+        _draw_series(
+            ax,
+            layer,
+            profile.normal_pm,
+            profile.normal_sem_pm,
+            colour=NORMAL_COLOUR,
+            marker="s",
+            label="normal to it, outwards",
+        ),
+    ]
+    ax.set_ylabel("displacement (pm)")
+    if labelled:
+        ax.set_xlabel("layer (0 = outermost)")
+    ax.legend(handles=[*lines, *_explanations(bulk_from is not None)], **BESIDE)
+    return [*bands, *(line[0] for line in lines)]
+
+
+def _explanations(reference: bool) -> list[Artist]:
+    """What bars, bands and shading stand for, as entries of the legend."""
+    entries: list[Artist] = [
+        Line2D([], [], color=FAINT, marker="|", ms=9, ls="", label="bars: standard error of the mean"),
+        Patch(color=FAINT, alpha=0.3, lw=0, label="bands: scatter of the cells (1 s.d.)"),
+    ]
+    return [*entries, Patch(color=REFERENCE_COLOUR, lw=0, label="reference (bulk)")] if reference else entries
+
+
+def draw_oxygen_contrast(ax: Axes, profile: Profile, *, bulk_from: int | None = None) -> list[Artist]:
+    """Contrast of the oxygen columns of every layer relative to bulk: a proxy of vacancies, not an occupancy."""
+    layer = profile.layer.astype(float)
+    _prepare(ax, layer, bulk_from, zero=1.0)
+    ax.spines["top"].set_visible(False)
+    line = _draw_series(
+        ax, layer, profile.o_contrast, profile.o_contrast_sem, colour=OXYGEN_COLOUR, marker="^", label="oxygen columns"
+    )
+    handles: list[Any] = [line]
+    poor = np.nan_to_num(profile.vacancy_rich) > 0
+    if poor.any():
+        ring: dict[str, Any] = {"s": 42, "facecolors": "none", "edgecolors": INK, "linewidths": 0.8, "zorder": 5}
+        handles.append(ax.scatter(layer[poor], profile.o_contrast[poor], label="vacancy-rich", **ring))
+    ax.legend(handles=handles, **BESIDE)
+    ax.set(xlabel="layer (0 = outermost)", ylabel="O contrast\n(bulk = 1)")
+    return [line[0], *handles[1:]]

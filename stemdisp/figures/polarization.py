@@ -1,0 +1,24 @@
+"""The vector map of polarization, and what it assumes."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+
+from ..model.fields import VectorField
+from ..model.interface import Interface
+from ..model.micrograph import Micrograph
+from .vectors import VectorMap, draw_vectors
+
+
+def draw_polarization(
+    ax: Axes,
+    micrograph: Micrograph,
+    field: VectorField,
+    *,
+    interface: Interface | None = None,
+    signal: str | None = None,
+) -> VectorMap:
+    """The same map as of displacements in µC/cm²; the field's assumption (model, charges) belongs under it."""
+    if field.unit != "uC/cm2":
+        raise ValueError(f"polarization map: the field is in {field.unit}; give one in uC/cm2")
+    return draw_vectors(ax, micrograph, field, interface=interface, signal=signal)

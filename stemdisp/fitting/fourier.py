@@ -1,0 +1,195 @@
+"""A known 2-D cell found in the power spectrum of an image, at any rotation and scale.
+
+The spectrum is divided by its ring-wise median, so that without a lattice its values follow an exponential distribution of
+mean one, whatever the noise; a lattice's peaks are then judged against the highest chance peak, ln(number of pixels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Normalised power (ny, nx) with the zero frequency in the middle, the same with every bin raised to the highest of its
+    eight neighbours, and the height of the highest chance peak."""
+
+    power: Floats
+    raised: Floats
+    chance: float
+
+    @property
+    def centre(self) -> Floats:
+        """(2,) index (x, y) of the zero frequency."""
+        ny, nx = self.power.shape
+        return np.array([nx // 2, ny // 2], dtype=float)
+
+    def at(self, frequencies: Floats) -> Floats:
+        """Highest power within one bin of frequencies (..., 2) in cycles per px (x, y); 0 beyond Nyquist."""
+        ny, nx = self.power.shape
+        x = np.rint(frequencies[..., 0] * nx).astype(int) + nx // 2
+        y = np.rint(frequencies[..., 1] * ny).astype(int) + ny // 2
+        inside = (x >= 0) & (y >= 0) & (x < nx) & (y < ny)
+        return np.where(inside, self.raised[np.where(inside, y, 0), np.where(inside, x, 0)], 0.0)
+
+    def summit(self, frequency: Floats, reach: float) -> tuple[Floats, float]:
+        """Frequency (2,) and power of the highest point within ``reach`` bins of a frequency, placed by parabolas."""
+        ny, nx = self.power.shape
+        cx, cy = frequency * [nx, ny] + self.centre
+        r = max(1, round(reach))
+        x0, y0 = max(1, round(cx) - r), max(1, round(cy) - r)
+        patch = self.power[y0 : min(ny - 1, round(cy) + r + 1), x0 : min(nx - 1, round(cx) + r + 1)]
+        if not patch.size:
+            return frequency, 0.0
+        j, i = np.unravel_index(int(patch.argmax()), patch.shape)
+        x, y = x0 + int(i), y0 + int(j)
+        # The logarithm of a Hann-windowed peak is close to a parabola.
+        log = np.log(self.power[y - 1 : y + 2, x - 1 : x + 2] + 1e-12)
+        shift = [0.5 * (a - c) / min(a - 2 * b + c, -1e-9) for a, b, c in (log[1], log[:, 1])]
+        return (np.array([x, y]) + np.clip(shift, -0.5, 0.5) - self.centre) / [nx, ny], float(self.power[y, x])
+
+
+def spectrum(image: Floats) -> Spectrum:
+    """Ring-normalised power spectrum of a Hann-windowed image."""
+    from scipy.ndimage import maximum_filter
+
+    ny, nx = image.shape
+    window = np.outer(np.hanning(ny + 2)[1:-1], np.hanning(nx + 2)[1:-1])
+    centred = (image - (image * window).sum() / window.sum()) * window
+    power = np.abs(np.fft.fftshift(np.fft.fft2(centred))) ** 2
+    fy, fx = np.fft.fftshift(np.fft.fftfreq(ny)), np.fft.fftshift(np.fft.fftfreq(nx))
+    ring = np.minimum(np.hypot(fy[:, None], fx) * min(ny, nx), min(ny, nx)).astype(int)
+    order = np.argsort(ring, axis=None, kind="stable")
+    counts = np.bincount(ring.ravel())
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    ordered = power.ravel()[order]
+    medians = np.array([np.median(ordered[s : s + c]) if c else 0.0 for s, c in zip(starts, counts, strict=True)])
+    # Over the rings the floor is smoothed so that a ring full of lattice peaks does not hide them.
+    floor = np.array([np.median(medians[max(0, i - 3) : i + 4]) for i in range(len(medians))]) / np.log(2)
+    normal = power / np.maximum(floor[ring], 1e-12 * power.max() + 1e-300)
+    normal[np.hypot(fy[:, None] * ny, fx * nx) < 3] = 0.0
+    return Spectrum(normal, maximum_filter(normal, size=3), float(np.log(ny * nx)))
+
+
+def _harmonics(cell: Floats, fractions: Floats, strength: Floats, highest: float) -> tuple[Floats, Floats]:
+    """Reciprocal vectors (G, 2) of half of the plane up to ``highest`` (1 / unit of cell), and their expected amplitude."""
+    indices = np.array([hk for hk in product(range(-6, 7), repeat=2) if hk > (0, 0)])
+    vectors = indices @ np.linalg.inv(cell).T
+    keep = np.linalg.norm(vectors, axis=1) <= highest
+    phases = np.exp(-2j * np.pi * indices[keep] @ fractions.T)
+    return vectors[keep], np.abs(phases @ strength) / strength.sum()
+
+
+@dataclass(frozen=True)
+class CellFit:
+    """Cell vectors a, b (2, 2) in px (y down), and the power of the weaker of two independent peaks over chance."""
+
+    cell: Floats
+    significance: float
+
+
+def find_cell(
+    found: Spectrum,
+    cell: Floats,
+    fractions: Floats,
+    strength: Floats,
+    *,
+    scales: Floats,
+    highest: float,
+    aspect: float = 1.0,
+) -> CellFit:
+    """The image of a known cell.
+
+    ``cell`` (2, 2) has rows a, b in a unit with y **up**; ``fractions`` (S, 2) and ``strength`` (S,) are its motif;
+    ``scales`` are the px per unit to try; ``highest`` is the largest frequency used, in 1 / unit; ``aspect`` is the height of a pixel divided by its width.
+
+    A harmonic that the motif predicts and the image lacks counts against a candidate, so that neither a multiple nor a
+    fraction of the true cell wins.
+    """
+    vectors, amplitude = _harmonics(cell, fractions, strength, highest)
+    weight = amplitude * np.exp(-((np.linalg.norm(vectors, axis=1) / highest) ** 2))
+    ny, nx = found.power.shape
+    step = min(np.radians(1.0), 1.0 / (highest / scales.min() * max(ny, nx)))
+    angles = np.arange(0, np.pi, step)
+    down = vectors * [1, -1]
+    best = (-np.inf, 0.0, 1.0)
+    cosine, sine = np.cos(angles), np.sin(angles)
+    # Counter-clockwise as seen is (x, y) -> (x cos + y sin, -x sin + y cos) with y down.
+    turned = np.stack(
+        [np.outer(cosine, down[:, 0]) + np.outer(sine, down[:, 1]), np.outer(-sine, down[:, 0]) + np.outer(cosine, down[:, 1])],
+        axis=-1,
+    ) * [1, aspect]
+    for scale in scales:
+        power = np.log1p(found.at(turned / scale)) - np.log1p(found.chance)
+        score = power @ weight
+        i = int(score.argmax())
+        if score[i] > best[0]:
+            best = (float(score[i]), float(angles[i]), float(scale))
+    return _polish(found, cell, vectors, amplitude, best[1], best[2], aspect)
+
+
+def _polish(found: Spectrum, cell: Floats, vectors: Floats, amplitude: Floats, angle: float, scale: float, aspect: float) -> CellFit:
+    """Fit the four numbers of the reciprocal cell to the peaks, from the low orders outwards."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    # Rows of ``vectors`` (y up) go to frequencies (y down, cycles per px) by ``vectors @ transform``.
+    transform = np.array([[cosine, -sine], [-sine, -cosine]]) * [1, aspect] / scale
+    order = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")
+    usable = [i for i in order if amplitude[i] > 0.2 * amplitude.max()]
+    ny, nx = found.power.shape
+    peaks: dict[int, tuple[Floats, float]] = {}
+    for _ in range(2):
+        for n, i in enumerate(usable):
+            guess = vectors[i] @ transform
+            if np.abs(guess).max() >= 0.48:
+                continue
+            reach = max(2.0, 0.06 * np.linalg.norm(guess * [nx, ny])) if n < 4 and not peaks.get(i) else 2.0
+            place, power = found.summit(guess, reach)
+            if power > 2 * found.chance:
+                peaks[i] = (place, power)
+            chosen = list(peaks)
+            if np.linalg.matrix_rank(vectors[chosen], tol=1e-6) == 2:
+                weights = np.sqrt([np.log1p(peaks[c][1]) for c in chosen])[:, None]
+                transform = np.linalg.lstsq(weights * vectors[chosen], weights * np.array([peaks[c][0] for c in chosen]), rcond=None)[0]
+    strongest = sorted(usable, key=lambda i: -found.at(vectors[i] @ transform))
+    significance = 0.0
+    if strongest:
+        first = vectors[strongest[0]]
+        for i in strongest[1:]:
+            if abs(np.cross(first, vectors[i])) > 1e-6:
+                significance = float(found.at(vectors[i] @ transform)) / found.chance
+                break
+    return CellFit(cell @ np.linalg.inv(transform).T, significance)
+
+
+def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> Floats:
+    """Strength (ny, nx) of given frequencies (F, 2; cycles per px, x and y) around every pixel: the geometric mean of the
+    magnitudes of the image demodulated by each and averaged over a Gaussian of ``sigma`` px."""
+    from scipy.ndimage import gaussian_filter
+
+    ny, nx = image.shape
+    centred = image - image.mean()
+    product_ = np.ones(image.shape)
+    for fx, fy in frequencies:
+        wave = np.exp(-2j * np.pi * fy * np.arange(ny))[:, None] * np.exp(-2j * np.pi * fx * np.arange(nx))
+        mixed = centred * wave
+        product_ *= np.hypot(gaussian_filter(mixed.real, sigma), gaussian_filter(mixed.imag, sigma))
+    return np.asarray(product_ ** (1 / len(frequencies)))
+
+
+def fold(image: Floats, origin: Floats, cell: Floats, bins: int, weight: Floats) -> Floats:
+    """Average unit cell (bins, bins), index [fraction along b, fraction along a], of the pixels with ``weight`` > 0."""
+    ny, nx = image.shape
+    y, x = np.nonzero(weight > 0)
+    fraction = (np.stack([x, y], axis=1) - origin) @ np.linalg.inv(cell)
+    index = np.floor((fraction % 1.0) * bins).astype(int) % bins
+    flat = index[:, 1] * bins + index[:, 0]
+    total = np.bincount(flat, weight[y, x] * image[y, x], bins * bins)
+    share = np.bincount(flat, weight[y, x], bins * bins)
+    mean = total / np.where(share > 0, share, 1)
+    return np.where(share > 0, mean, np.median(mean[share > 0])).reshape(bins, bins)

@@ -1,0 +1,344 @@
+"""Fit all columns of an image at once: amplitudes, positions, shared shapes and a smooth background.
+
+Damped Gauss-Newton on the sum of weighted squared residuals over the pixels near columns.  Every column's model contains
+all its neighbours.  Sums over pixels are batched matrix products over tiles (NumPy or CuPy, the same lines); the normal
+equations are sparse and are solved directly, the few shape parameters by their Schur complement.
+
+The gradient uses every pixel; the curvature may use every n-th, which changes the path but not the destination.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend import CPU, Device
+from .normal import Normal, NormalEquations
+from .profile import Evaluated, Shape, evaluate, shape_slopes
+from .tiles import Chunk, cut, hats
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Weights = Literal["poisson", "uniform"]
+
+CPU_SAMPLES = 1 << 15
+GPU_SAMPLES = 1 << 25
+"""Tiles x columns x pixels worked on at once: what fits a core's cache, and what fills a GPU."""
+
+COARSEST = 0.7
+"""Spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use."""
+
+RATIO, RATIO_SPREAD = 2.2, 0.1
+"""Width ratio of tail and core, and the spread of its logarithm, before the image says more: a tail too faint to measure has
+no ratio of its own, and without this the fit would creep along it for ever."""
+
+FAINTEST = 0.02
+"""Poisson weights are 1 / max(model, this fraction of the brightest pixels): dark counts and read-out noise remain."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted.
+
+    image
+        (ny, nx) float64; NaN = no data.
+    start
+        (N, 2) positions (x, y) in px.
+    group
+        (N,) columns of one group share a width.
+    radius
+        (N,) px; a column's profile ends there (around its start, so that no pixel comes or goes during the fit).
+    inner
+        (N,) px; pixels farther than this from every column are not used.
+    free
+        (N,) columns whose position is fitted.
+    tied
+        (N, 3) rows whose mean amplitude a column takes, -1 = its own amplitude is fitted.
+    spacing
+        px between background knots.
+    limit
+        (N,) px; a column that leaves this distance of its start has run away.
+    """
+
+    image: Floats
+    start: Floats
+    group: Ints
+    radius: Floats
+    inner: Floats
+    free: NDArray[np.bool_]
+    tied: Ints
+    spacing: float
+    limit: Floats
+    weights: Weights = "poisson"
+    tail: bool = True
+
+
+@dataclass(frozen=True)
+class State:
+    """A model: positions (N, 2), amplitudes (N,), background at the knots (K,), shape, and which columns may still move."""
+
+    xy: Floats
+    amplitude: Floats
+    background: Floats
+    shape: Shape
+    free: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class JointFit:
+    """The result: final state, covariance (N, 3, 3) of (amplitude, x, y), weighted mean square residual ``chi2`` of the
+    whole fit, images of model, background and pixel weight, and masks (N,) of columns still moving or run away."""
+
+    state: State
+    covariance: Floats
+    chi2: float
+    model: Floats
+    weight: Floats
+    moving: NDArray[np.bool_]
+    runaway: NDArray[np.bool_]
+    iterations: int
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A chunk under a state: model, weight, weighted residual (T, P), profiles and displacements (T, L, P)."""
+
+    model: Any
+    weight: Any
+    residual: Any
+    at: Evaluated
+    value: Any
+    within: Any
+    amplitude: Any
+    sigma: Any
+    dx: Any
+    dy: Any
+    rows: Any
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Tiles of every ``stride``-th pixel on the device, and where their sums belong."""
+
+    chunks: list[Chunk]
+    stride: int
+    equations: NormalEquations
+
+
+def _pixel_mask(problem: Problem) -> NDArray[np.bool_]:
+    """(ny, nx) finite pixels within the inner radius of a column."""
+    ny, nx = problem.image.shape
+    mask = np.zeros((ny, nx), dtype=bool)
+    reach = int(np.ceil(problem.inner.max()))
+    offset = np.arange(-reach, reach + 1)
+    x = np.rint(problem.start[:, 0]).astype(int)[:, None, None] + offset[None, None, :]
+    y = np.rint(problem.start[:, 1]).astype(int)[:, None, None] + offset[None, :, None]
+    near = np.hypot(x - problem.start[:, 0, None, None], y - problem.start[:, 1, None, None]) <= problem.inner[:, None, None]
+    near &= (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
+    x, y = np.broadcast_to(x, near.shape)[near], np.broadcast_to(y, near.shape)[near]
+    mask[y, x] = True
+    return mask & np.isfinite(problem.image)
+
+
+class JointModel:
+    """Evaluates model, gradient and curvature of a problem on a device."""
+
+    def __init__(self, problem: Problem, width: float, device: Device = CPU) -> None:
+        self.problem, self.width, self.device = problem, width, device
+        self.pixel_mask = _pixel_mask(problem)
+        self.image = device.up(np.nan_to_num(problem.image).ravel())
+        self.mask = device.up(self.pixel_mask.ravel())
+        self._grids: dict[int, _Grid] = {}
+        bright = np.abs(problem.image[self.pixel_mask])
+        self.faintest = FAINTEST * float(np.quantile(bright, 0.995)) if bright.size else 1.0
+
+    def grid(self, stride: int) -> _Grid:
+        """The tiles of every ``stride``-th pixel, cut once."""
+        if stride not in self._grids:
+            problem, shape = self.problem, (self.problem.image.shape[0], self.problem.image.shape[1])
+            samples = GPU_SAMPLES if self.device.is_gpu else CPU_SAMPLES
+            host = cut(
+                shape,
+                problem.start,
+                problem.radius,
+                spacing=problem.spacing,
+                width=self.width,
+                stride=stride,
+                samples=samples,
+            )
+            knots = hats(shape, problem.spacing)
+            equations = NormalEquations([c.columns for c in host], problem.group, (len(knots[1]), len(knots[0])))
+            self._grids[stride] = _Grid([c.on(self.device) for c in host], stride, equations)
+        return self._grids[stride]
+
+    def normal(self, state: State, stride: int, *, curvature: bool) -> Normal:
+        """Gradient (and curvature) of minus half the weighted sum of squares over every ``stride``-th pixel."""
+        grid = self.grid(stride)
+        total = grid.equations.empty()
+        for number in range(len(grid.chunks)):
+            self._add(total, grid, number, state, curvature)
+        return total
+
+    def images(self, state: State) -> tuple[Floats, Floats]:
+        """Model and weight images (ny, nx) over all pixels near columns; zero elsewhere."""
+        xp = self.device.xp
+        model, weight = xp.zeros(self.image.shape), xp.zeros(self.image.shape)
+        for chunk in self.grid(1).chunks:
+            seen = self._see(chunk, 1, state)
+            model[chunk.pixels[chunk.inside]] = seen.model[chunk.inside]
+            weight[chunk.pixels[chunk.inside]] = seen.weight[chunk.inside]
+        shape = self.problem.image.shape
+        return self.device.down(model).reshape(shape), self.device.down(weight).reshape(shape)
+
+    def _see(self, chunk: Chunk, stride: int, state: State) -> _Seen:
+        xp, up, problem = self.device.xp, self.device.up, self.problem
+        rows, listed = xp.maximum(chunk.columns, 0), chunk.columns >= 0
+        px, py = chunk.coordinates(stride, xp)
+        start, xy = up(problem.start)[rows][:, :, :, None], up(state.xy)[rows][:, :, :, None]
+        reach = xp.where(listed, up(problem.radius)[rows], -1.0)[:, :, None]
+        within = (px - start[:, :, 0]) ** 2 + (py - start[:, :, 1]) ** 2 <= xp.sign(reach) * reach**2
+        dx, dy = px - xy[:, :, 0], py - xy[:, :, 1]
+        sigma = up(np.exp(state.shape.log_sigma)[problem.group])[rows][:, :, None]
+        at = evaluate(state.shape, sigma, dx, dy, xp)
+        value = at.value * within
+        amplitude = xp.where(listed, up(state.amplitude)[rows], 0.0)
+        background = (up(state.background)[chunk.nodes][:, None, :] @ chunk.hat)[:, 0, :]
+        model = (amplitude[:, None, :] @ value)[:, 0, :] + background
+        weight = (self.mask[chunk.pixels] & chunk.inside) * 1.0
+        if problem.weights == "poisson":
+            weight /= xp.maximum(model, self.faintest)
+        residual = weight * (self.image[chunk.pixels] - model)
+        return _Seen(model, weight, residual, at, value, within, amplitude, sigma, dx, dy, rows)
+
+    def _add(self, total: Normal, grid: _Grid, number: int, state: State, curvature: bool) -> None:
+        xp, down, chunk = self.device.xp, self.device.down, grid.chunks[number]
+        seen = self._see(chunk, grid.stride, state)
+        strong, slope = seen.amplitude[:, :, None], seen.at.q * seen.within
+        by_x, by_y = slope * seen.at.mx, slope * seen.at.my
+        shapes = [s * seen.within for s in shape_slopes(state.shape, seen.at, seen.sigma, seen.dx, seen.dy, xp)]
+        pull = seen.residual[:, :, None]
+        slopes = xp.concatenate([seen.value @ pull, strong * (by_x @ pull), strong * (by_y @ pull)], axis=2)
+        shared = xp.concatenate([strong * (s @ pull) for s in shapes], axis=2)
+        knots = (chunk.hat @ pull)[:, :, 0]
+        columns, nodes = down(chunk.columns), down(chunk.nodes)
+        grid.equations.add_gradient(total, columns, down(slopes), down(shared), nodes, down(knots))
+        total.squares += float((seen.residual**2 / xp.maximum(seen.weight, 1e-300)).sum())
+        total.pixels += int((seen.weight > 0).sum())
+        if not curvature:
+            return
+        group = self.device.up(self.problem.group)[seen.rows]
+        widths = [(seen.amplitude * (group == g))[:, None, :] @ shapes[0] for g in range(grid.equations.groups)]
+        others = [seen.amplitude[:, None, :] @ s for s in shapes[1:]]
+        jacobian = xp.concatenate([seen.value, strong * by_x, strong * by_y, chunk.hat, *widths, *others], axis=1)
+        jacobian *= xp.sqrt(seen.weight)[:, None, :]
+        product = down(jacobian @ jacobian.transpose(0, 2, 1))
+        grid.equations.add_curvature(total, number, columns, nodes, product)
+
+
+def fit(problem: Problem, state: State, *, tolerance: float, max_iterations: int, device: Device = CPU) -> JointFit:
+    """Iterate from ``state`` until no free column moves by more than ``tolerance`` px.
+
+    First on every n-th pixel, as far apart as the narrowest column allows, then on all. Never raises for a column: one that
+    leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
+    """
+    width = float(np.exp(state.shape.log_sigma.min()))
+    model, coarse = JointModel(problem, width, device), max(1, int(COARSEST * width))
+    state = _linear(model, state, coarse)
+    runaway = np.zeros(len(problem.start), dtype=bool)
+    moved, iterations, damping = np.full(len(problem.start), np.inf), 0, 1e-2
+    longest, last = state.shape.longest_step(), np.zeros(len(state.shape.longest_step()))
+    stages = [(coarse, max(10 * tolerance, 0.02)), (1, tolerance)] if coarse > 1 else [(1, tolerance)]
+    for stride, target in stages:
+        moved[:] = np.inf
+        while iterations < max_iterations and moved.max() >= target:
+            curvature = model.normal(state, coarse, curvature=True)
+            if stride < coarse:
+                gradient = model.normal(state, stride, curvature=False)
+                curvature.gradient = gradient.gradient * (stride / coarse) ** 2
+                curvature.border_gradient = gradient.border_gradient * (stride / coarse) ** 2
+            before = state.shape
+            state, moved, fled = _step(problem, state, curvature, model.grid(coarse).equations, damping, longest)
+            runaway |= fled
+            # Tail weight and ratio trade against each other: one that turns back takes shorter steps, one that goes on longer.
+            turn = state.shape.minus(before)
+            longest = np.where(turn * last < 0, 0.4 * np.minimum(longest, np.abs(last)), 2 * longest)
+            longest, last = np.minimum(longest, state.shape.longest_step()), turn
+            iterations, damping = iterations + 1, 0.1 * damping
+    image, weight = model.images(state)
+    used = weight > 0
+    squares = float((weight[used] * (problem.image[used] - image[used]) ** 2).sum())
+    chi2 = squares / max(float(used.sum() - 3 * state.free.sum() - len(state.background)), 1.0)
+    equations, normal = model.grid(coarse).equations, model.normal(state, coarse, curvature=True)
+    covariance = equations.covariance(normal, state.xy, _free(problem, state)) * (chi2 / coarse**2)
+    return JointFit(state, covariance, chi2, image, weight, moved >= tolerance, runaway, iterations)
+
+
+def amplitudes(image: Floats, xy: Floats, sigma: float) -> Floats:
+    """(N,) heights of round Gaussians of one width (px) at given places (N, 2), all fitted at once on a smooth background."""
+    n = len(xy)
+    problem = Problem(
+        image=image,
+        start=xy,
+        group=np.zeros(n, dtype=np.int64),
+        radius=np.full(n, 5 * sigma),
+        inner=np.full(n, 3 * sigma),
+        free=np.zeros(n, dtype=bool),
+        tied=np.full((n, 3), -1),
+        spacing=16 * sigma,
+        limit=np.full(n, sigma),
+        weights="uniform",
+        tail=False,
+    )
+    state = initial_state(problem, np.array([sigma]))
+    return _linear(JointModel(problem, sigma), state, max(1, int(COARSEST * sigma))).amplitude
+
+
+def _linear(model: JointModel, state: State, stride: int) -> State:
+    """The state with the amplitudes and background that fit best while positions and shape are held."""
+    held = replace(state, free=np.zeros_like(state.free))
+    normal, equations = model.normal(state, stride, curvature=True), model.grid(stride).equations
+    nothing = np.zeros(equations.groups + 4, dtype=bool)
+    step, _ = equations.solve(normal, equations.selection(_free(model.problem, held), model.problem.tied), nothing, 0.0)
+    amplitude, background = state.amplitude + step[: 3 * equations.n : 3], state.background + step[3 * equations.n :]
+    return replace(state, amplitude=amplitude, background=background)
+
+
+def initial_state(problem: Problem, sigma: Floats, tail: float = 0.0) -> State:
+    """Zero amplitudes on a level background: the first, linear step finds both."""
+    ny, nx = problem.image.shape
+    knots = hats((ny, nx), problem.spacing)
+    level = float(np.nanmedian(problem.image))
+    shape = Shape(np.log(sigma), np.zeros(2), tail)
+    background = np.full(len(knots[0]) * len(knots[1]), level)
+    return State(problem.start.copy(), np.zeros(len(problem.start)), background, shape, problem.free)
+
+
+def _free(problem: Problem, state: State) -> NDArray[np.bool_]:
+    """(N, 2) whether a column's amplitude and position are fitted."""
+    return np.stack([problem.tied[:, 0] < 0, state.free], axis=1)
+
+
+def _step(
+    problem: Problem, state: State, normal: Normal, equations: NormalEquations, damping: float, longest: Floats
+) -> tuple[State, Floats, NDArray[np.bool_]]:
+    """One damped step, no shape parameter beyond its ``longest``: the new state, how far each column moved (N,) in px, and
+    which ran away."""
+    shape_free = np.ones(equations.groups + 4, dtype=bool)
+    shape_free[-2:] = problem.tail
+    prior = normal.chi2 / RATIO_SPREAD**2
+    normal.border_gradient[-1] -= prior * (state.shape.log_ratio - np.log(RATIO))
+    normal.corner[-1, -1] += prior
+    selection = equations.selection(_free(problem, state), problem.tied)
+    step, shape = equations.solve(normal, selection, shape_free, damping)
+    columns, background = step[: 3 * equations.n].reshape(-1, 3), step[3 * equations.n :]
+    length = np.hypot(columns[:, 1], columns[:, 2])
+    # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
+    shrink = np.minimum(1.0, 0.5 * problem.limit / np.maximum(length, 1e-12))
+    xy = state.xy + columns[:, 1:] * shrink[:, None]
+    fled = state.free & (np.hypot(*(xy - problem.start).T) > problem.limit)
+    xy[fled] = problem.start[fled]
+    new = State(xy, state.amplitude + columns[:, 0], state.background + background, state.shape.step(np.clip(shape, -longest, longest)), state.free & ~fled)
+    return new, np.where(state.free, length * shrink, 0.0), fled

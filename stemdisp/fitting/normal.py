@@ -1,0 +1,221 @@
+"""The normal equations of a joint fit: accumulated from tiles, sparse, solved with the shared shape eliminated.
+
+Parameters are ordered (amplitude, x, y) of every column, then the background knots; the shared shape parameters stand apart
+as a border, because each of them touches everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SMOOTHNESS = 1e-3
+"""Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly any
+pixel sees feel it."""
+
+NEIGHBOURHOOD = 24
+"""Columns whose parameters are left free when the covariance of one of them is taken."""
+
+
+@dataclass
+class Normal:
+    """Sums over pixels.
+
+    ``gradient`` (3N + K,) and ``border_gradient`` (S,); the curvature of pairs of columns (9, pairs), of columns and knots as
+    triplets, of everything with the shape (3N + K, S), and of the shape (S, S); the weighted sum of squares and the number of pixels.
+    """
+
+    gradient: Floats
+    border_gradient: Floats
+    pairs: Floats
+    border: Floats
+    corner: Floats
+    triplets: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
+    squares: float = 0.0
+    pixels: int = 0
+
+    @property
+    def chi2(self) -> float:
+        """Weighted mean square residual."""
+        return self.squares / max(self.pixels, 1)
+
+
+class NormalEquations:
+    """Where each chunk's products belong; prepared once for many iterations.
+
+    ``listed`` are the chunks' column lists (T, L) with -1 for none; ``knots`` (rows, columns) of the background grid.
+    """
+
+    def __init__(self, listed: list[Ints], group: Ints, knots: tuple[int, int]) -> None:
+        self.n = len(group)
+        self.group = group
+        self.groups = int(group.max()) + 1
+        self.knots = knots
+        self.size = 3 * self.n + knots[0] * knots[1]
+        keys = [self._keys(columns) for columns in listed]
+        unique = np.unique(np.concatenate([np.unique(key) for key in keys]))
+        self.pair = unique[unique >= 0]
+        # The slot behind the last pair collects what belongs to none.
+        self._slots = [
+            np.where(key >= 0, np.searchsorted(self.pair, key), len(self.pair)).astype(np.int32).ravel() for key in keys
+        ]
+
+    def _keys(self, columns: Ints) -> Ints:
+        both = (columns[:, :, None] >= 0) & (columns[:, None, :] >= 0)
+        return np.where(both, columns[:, :, None] * self.n + columns[:, None, :], -1)
+
+    def empty(self) -> Normal:
+        """Zero sums."""
+        shapes = self.groups + 4
+        return Normal(
+            np.zeros(self.size),
+            np.zeros(shapes),
+            np.zeros((9, len(self.pair) + 1)),
+            np.zeros((self.size, shapes)),
+            np.zeros((shapes, shapes)),
+        )
+
+    def add_gradient(self, total: Normal, columns: Ints, slopes: Floats, shared: Floats, nodes: Ints, knots: Floats) -> None:
+        """Add a chunk: ``slopes`` (T, L, 3), ``shared`` (T, L, 5) of (log sigma, m1, m2, w, log k), ``knots`` (T, K)."""
+        real = columns >= 0
+        rows = columns[real]
+        for i in range(3):
+            total.gradient[i : 3 * self.n : 3] += np.bincount(rows, slopes[real][:, i], self.n)
+        total.gradient[3 * self.n :] += np.bincount(nodes.ravel(), knots.ravel(), self.size - 3 * self.n)
+        total.border_gradient[: self.groups] += np.bincount(self.group[rows], shared[real][:, 0], self.groups)
+        total.border_gradient[self.groups :] += shared[real][:, 1:].sum(axis=0)
+
+    def add_curvature(self, total: Normal, chunk: int, columns: Ints, nodes: Ints, product: Floats) -> None:
+        """Add products (T, J, J) of chunk number ``chunk`` with rows ordered (amplitudes, x, y, knots, shape)."""
+        length, k = columns.shape[1], nodes.shape[1]
+        for i in range(3):
+            for j in range(i, 3):
+                block = product[:, i * length : (i + 1) * length, j * length : (j + 1) * length]
+                sums = np.bincount(self._slots[chunk], block.ravel(), len(self.pair) + 1)
+                total.pairs[3 * i + j] += sums
+        index = np.concatenate([3 * columns, 3 * columns + 1, 3 * columns + 2, 3 * self.n + nodes], axis=1)
+        real = np.concatenate([columns >= 0] * 3 + [np.ones_like(nodes, dtype=bool)], axis=1)
+        inner = 3 * length + k
+        np.add.at(total.border, index[real], product[:, :inner, inner:][real])
+        total.corner += product[:, inner:, inner:].sum(axis=0)
+        at = np.broadcast_to(index[:, :, None], (*index.shape, k))
+        to = np.broadcast_to(3 * self.n + nodes[:, None, :], at.shape)
+        keep = np.broadcast_to(real[:, :, None], at.shape)
+        total.triplets.append((at[keep], to[keep], product[:, :inner, 3 * length : inner][keep]))
+
+    def _blocks(self, total: Normal) -> Floats:
+        """(pairs, 3, 3) curvature of pairs of columns; the lower triangle is the transposed pair's upper one."""
+        blocks = total.pairs[:, :-1].T.reshape(-1, 3, 3).copy()
+        transposed = np.searchsorted(self.pair, self.pair % self.n * self.n + self.pair // self.n)
+        for i, j in ((1, 0), (2, 0), (2, 1)):
+            blocks[:, i, j] = blocks[transposed, j, i]
+        return blocks
+
+    def matrix(self, total: Normal) -> Any:
+        """The curvature of columns and knots as a sparse CSC matrix (3N + K, 3N + K)."""
+        from scipy.sparse import coo_matrix
+
+        blocks = self._blocks(total)
+        first, second = 3 * (self.pair // self.n), 3 * (self.pair % self.n)
+        step = np.arange(3)
+        rows = np.broadcast_to(first[:, None, None] + step[:, None], blocks.shape).ravel()
+        columns = np.broadcast_to(second[:, None, None] + step, blocks.shape).ravel()
+        pairs = coo_matrix((blocks.ravel(), (rows, columns)), shape=(self.size, self.size))
+        at, to, values = (np.concatenate([t[i] for t in total.triplets]) for i in range(3))
+        knots = coo_matrix((values, (at, to)), shape=(self.size, self.size)).tocsc()
+        cross = knots[: 3 * self.n]
+        cross.resize(self.size, self.size)
+        own = knots.diagonal()[3 * self.n :]
+        return (pairs.tocsc() + knots + cross.T + self._stiffness(float(np.median(own[own > 0])))).tocsc()
+
+    def _stiffness(self, typical: float) -> Any:
+        """Smoothness of the background grid as a sparse matrix."""
+        from scipy.sparse import coo_matrix
+
+        node = 3 * self.n + np.arange(self.knots[0] * self.knots[1]).reshape(self.knots)
+        one = np.concatenate([node[:, 1:].ravel(), node[1:].ravel()])
+        two = np.concatenate([node[:, :-1].ravel(), node[:-1].ravel()])
+        stiff = np.full(len(one), SMOOTHNESS * typical)
+        rows, columns = np.concatenate([one, two, one, two]), np.concatenate([one, two, two, one])
+        return coo_matrix((np.concatenate([stiff, stiff, -stiff, -stiff]), (rows, columns)), shape=(self.size, self.size))
+
+    def selection(self, free: NDArray[np.bool_], tied: Ints) -> Any:
+        """Sparse (3N + K, m) matrix from the m parameters that are fitted to all of them.
+
+        ``free`` (N, 2) says whether amplitude and position of a column are its own; ``tied`` (N, 3) are the rows whose mean
+        amplitude the others take.
+        """
+        from scipy.sparse import coo_matrix
+
+        own = np.ones(self.size, dtype=bool)
+        own[: 3 * self.n] = free[:, [0, 1, 1]].ravel()
+        place = np.cumsum(own) - 1
+        rows, columns, values = [np.flatnonzero(own)], [place[own]], [np.ones(int(own.sum()))]
+        bound = np.flatnonzero(tied[:, 0] >= 0)
+        for i in range(tied.shape[1]):
+            rows.append(3 * bound)
+            columns.append(place[3 * tied[bound, i]])
+            values.append(np.full(len(bound), 1 / tied.shape[1]))
+        index = (np.concatenate(rows), np.concatenate(columns))
+        return coo_matrix((np.concatenate(values), index), shape=(self.size, int(own.sum()))).tocsc()
+
+    def solve(self, total: Normal, selection: Any, shape_free: NDArray[np.bool_], damping: float) -> tuple[Floats, Floats]:
+        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted.
+
+        ``damping`` is added to the diagonal relative to itself (Marquardt).
+        """
+        from scipy.sparse import diags
+        from scipy.sparse.linalg import splu
+
+        matrix = selection.T @ self.matrix(total) @ selection
+        diagonal = matrix.diagonal()
+        lift = damping * diagonal + np.where(diagonal > 0, 1e-12 * diagonal.max(), 1.0)
+        chosen = np.flatnonzero(shape_free)
+        border, corner = selection.T @ total.border[:, chosen], total.corner[np.ix_(chosen, chosen)]
+        factor = splu(
+            (matrix + diags(lift)).tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        solved = factor.solve(np.column_stack([selection.T @ total.gradient, border]))
+        schur = corner - border.T @ solved[:, 1:]
+        schur += np.diag((damping + 1e-9) * np.diag(corner) + 1e-30)
+        shape = np.zeros(len(shape_free))
+        if len(chosen):
+            shape[chosen] = np.linalg.solve(schur, total.border_gradient[chosen] - border.T @ solved[:, 0])
+        return np.asarray(selection @ (solved[:, 0] - solved[:, 1:] @ shape[chosen])), shape
+
+    def covariance(self, total: Normal, xy: Floats, free: NDArray[np.bool_]) -> Floats:
+        """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well.
+
+        ``free`` (N, 2) as in :meth:`selection`. Background and shape are held: they are known from so many pixels that they add nothing visible.
+        """
+        from scipy.spatial import cKDTree
+
+        blocks = self._blocks(total)
+        near = cKDTree(xy).query(xy, k=min(NEIGHBOURHOOD, self.n))[1].reshape(self.n, -1)
+        free3 = free[:, [0, 1, 1]]
+        result = np.full((self.n, 3, 3), np.nan)
+        for first in range(0, self.n, 256):
+            rows = near[first : first + 256]
+            key = rows[:, :, None] * self.n + rows[:, None, :]
+            slot = np.minimum(np.searchsorted(self.pair, key), len(self.pair) - 1)
+            known = self.pair[slot] == key
+            local = np.where(known[..., None, None], blocks[slot], 0.0).transpose(0, 1, 3, 2, 4)
+            size = 3 * rows.shape[1]
+            local = local.reshape(len(rows), size, size)
+            held = ~free3[rows].reshape(len(rows), size)
+            local[held[:, :, None] | held[:, None, :]] = 0.0
+            own = np.einsum("nii->ni", local)
+            own += np.where(held | (own <= 0), 1.0, 1e-9 * own.max(axis=1, keepdims=True) * (own <= 0) + 1e-12 * own)
+            mine = np.linalg.solve(local, np.broadcast_to(np.eye(size)[:, :3], (len(rows), size, 3)))[:, :3]
+            mine[held[:, :3, None] | held[:, None, :3]] = np.nan
+            result[first : first + 256] = mine
+        return result

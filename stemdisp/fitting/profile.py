@@ -1,0 +1,111 @@
+"""The radial profile of a column: a Gaussian core with a wider Gaussian tail, both stretched by one metric.
+
+    P(d) = (1 - w) exp(-r^2 / 2 s^2) + w exp(-r^2 / 2 (k s)^2),    r^2 = d' M d,    det M = 1
+
+``s`` belongs to a group of columns (a site), the tail's weight ``w`` and width ratio ``k`` and the metric ``M`` to the whole
+image: the probe is one, whatever it meets. ``M = [[1 + m1, m2], [m2, 1 - m1]] / sqrt(1 - m1^2 - m2^2)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+TAIL_WEIGHT = (0.0, 0.5)
+TAIL_RATIO = (1.4, 4.0)
+MAX_STRETCH = 0.5
+"""Bounds of w, of k and of |(m1, m2)|: outside them the tail is background or the core is not a column."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``log_sigma`` (G,) per group, ``stretch`` (m1, m2), tail weight ``w`` and log of the tail's width ratio ``k``."""
+
+    log_sigma: Floats
+    stretch: Floats
+    tail: float = 0.0
+    log_ratio: float = float(np.log(2.2))
+
+    def longest_step(self) -> Floats:
+        """Largest change of each parameter that the profile follows about linearly."""
+        return np.array([0.25] * len(self.log_sigma) + [0.1, 0.1, 0.1, 0.2])
+
+    @property
+    def metric(self) -> Floats:
+        """(2, 2) matrix M."""
+        m1, m2 = self.stretch
+        return np.array([[1 + m1, m2], [m2, 1 - m1]]) / np.sqrt(1 - m1**2 - m2**2)
+
+    def step(self, delta: Floats) -> Shape:
+        """The shape after a change of (log_sigma..., m1, m2, w, log k), kept inside the bounds."""
+        groups = len(self.log_sigma)
+        stretch = self.stretch + delta[groups : groups + 2]
+        size = float(np.linalg.norm(stretch))
+        return replace(
+            self,
+            log_sigma=self.log_sigma + delta[:groups],
+            stretch=stretch * min(1.0, MAX_STRETCH / max(size, 1e-12)),
+            tail=float(np.clip(self.tail + delta[-2], *TAIL_WEIGHT)),
+            log_ratio=float(np.clip(self.log_ratio + delta[-1], *np.log(TAIL_RATIO))),
+        )
+
+    def minus(self, other: Shape) -> Floats:
+        """Differences of all parameters, ordered as in :meth:`step`."""
+        tail = [self.tail - other.tail, self.log_ratio - other.log_ratio]
+        return np.concatenate([self.log_sigma - other.log_sigma, self.stretch - other.stretch, tail])
+
+    def axes(self) -> tuple[Floats, float]:
+        """Standard deviations (G, 2) of the core along its long and short axis, and the long axis' angle in degrees,
+        counter-clockwise as seen (y down), in [0, 180)."""
+        values, vectors = np.linalg.eigh(self.metric)
+        sigma = np.exp(self.log_sigma)[:, None] / np.sqrt(values)
+        angle = np.degrees(np.arctan2(-vectors[1, 0], vectors[0, 0])) % 180.0
+        return sigma, float(angle if angle < 180.0 else 0.0)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A profile at displacements d, arrays of one shape: value, slope factor ``q`` (dP = q M d . d(centre)), ``r2`` and the
+    two exponentials."""
+
+    value: Any
+    q: Any
+    mx: Any
+    my: Any
+    r2: Any
+    core: Any
+    wide: Any
+
+
+def evaluate(shape: Shape, sigma: Any, dx: Any, dy: Any, xp: Any) -> Evaluated:
+    """The profile at (dx, dy) px from its centre; ``sigma`` broadcasts against them; ``xp`` is their array namespace."""
+    m = shape.metric
+    mx = m[0, 0] * dx + m[0, 1] * dy
+    my = m[1, 0] * dx + m[1, 1] * dy
+    r2 = dx * mx + dy * my
+    inverse = 1.0 / sigma**2
+    core = xp.exp(-0.5 * inverse * r2)
+    if shape.tail == 0.0:
+        return Evaluated(core, core * inverse, mx, my, r2, core, None)
+    wide_inverse = inverse * np.exp(-2 * shape.log_ratio)
+    wide = xp.exp(-0.5 * wide_inverse * r2)
+    value = (1 - shape.tail) * core + shape.tail * wide
+    q = (1 - shape.tail) * inverse * core + shape.tail * wide_inverse * wide
+    return Evaluated(value, q, mx, my, r2, core, wide)
+
+
+def shape_slopes(shape: Shape, at: Evaluated, sigma: Any, dx: Any, dy: Any, xp: Any) -> list[Any]:
+    """Derivatives of the profile by its own log sigma, m1, m2, w and log k (arrays like ``dx``)."""
+    m1, m2 = shape.stretch
+    norm = 1.0 / np.sqrt(1 - m1**2 - m2**2)
+    half_q = 0.5 * at.q
+    by_m1 = -half_q * (norm * (dx * dx - dy * dy) + norm**2 * m1 * at.r2)
+    by_m2 = -half_q * (norm * 2 * dx * dy + norm**2 * m2 * at.r2)
+    wide_inverse = np.exp(-2 * shape.log_ratio) / sigma**2
+    wide = xp.exp(-0.5 * wide_inverse * at.r2) if at.wide is None else at.wide
+    return [at.q * at.r2, by_m1, by_m2, wide - at.core, shape.tail * wide_inverse * wide * at.r2]

@@ -1,0 +1,128 @@
+"""Cut an image into square tiles and list the columns that reach into each, so that sums over pixels become matrix products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend import Device
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+TILE_WIDTH = 4.0
+"""Side of a tile in column widths: small enough that few columns reach in, large enough that products stay efficient."""
+
+
+def tile_side(width: float, stride: int) -> int:
+    """Samples along a tile's side for columns of ``width`` px sampled every ``stride`` px."""
+    return int(np.clip(round(TILE_WIDTH * width / stride), 4, 24))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tiles with equally long lists: ``corner`` (T, 2) first pixel (x, y), ``columns`` (T, L) rows, -1 = none,
+    ``nodes`` (T, K) background knots, ``hat`` (T, K, P) their values at the tile's pixels, ``pixels`` (T, P) flat index of
+    the pixels, ``inside`` (T, P) whether they exist."""
+
+    corner: Ints
+    columns: Ints
+    nodes: Ints
+    hat: Floats
+    pixels: Ints
+    inside: NDArray[np.bool_]
+
+    def on(self, device: Device) -> Chunk:
+        """The same arrays on a device."""
+        return Chunk(*(device.up(getattr(self, f.name)) for f in fields(self)))
+
+    def coordinates(self, stride: int, xp: Any) -> tuple[Any, Any]:
+        """x and y (T, 1, P) of the tiles' pixels."""
+        samples = round(self.pixels.shape[1] ** 0.5)
+        offset = xp.arange(samples) * stride
+        x = xp.broadcast_to(self.corner[:, 0, None, None] + offset[None, None, :], (len(self.corner), samples, samples))
+        y = xp.broadcast_to(self.corner[:, 1, None, None] + offset[None, :, None], (len(self.corner), samples, samples))
+        return x.reshape(len(x), 1, -1).astype(float), y.reshape(len(y), 1, -1).astype(float)
+
+
+def hats(shape: tuple[int, int], spacing: float) -> tuple[Floats, Floats]:
+    """Positions of background knots along x and along y, ``spacing`` px apart, symmetric about the image's centre."""
+    axes = []
+    for size in (shape[1], shape[0]):
+        half = int(np.ceil((size - 1) / 2 / spacing))
+        axes.append((size - 1) / 2 + spacing * np.arange(-half, half + 1))
+    return axes[0], axes[1]
+
+
+def _reaching(shape: tuple[int, int], xy: Floats, radius: Floats, side: int) -> tuple[Ints, Ints]:
+    """Pairs (tile, column) of tiles that a disc around a column touches, ordered by tile, then column."""
+    tiles_y, tiles_x = -(-shape[0] // side), -(-shape[1] // side)
+    low = np.floor((xy - radius[:, None]) / side).astype(int)
+    high = np.floor((xy + radius[:, None]) / side).astype(int)
+    span = int((high - low).max()) + 1
+    offset = np.arange(span)
+    tx = low[:, 0, None, None] + offset[None, None, :]
+    ty = low[:, 1, None, None] + offset[None, :, None]
+    gap_x = np.maximum(np.maximum(tx * side - xy[:, 0, None, None], xy[:, 0, None, None] - (tx * side + side - 1)), 0)
+    gap_y = np.maximum(np.maximum(ty * side - xy[:, 1, None, None], xy[:, 1, None, None] - (ty * side + side - 1)), 0)
+    touch = (tx >= 0) & (tx < tiles_x) & (ty >= 0) & (ty < tiles_y) & (gap_x**2 + gap_y**2 <= radius[:, None, None] ** 2)
+    column, j, i = np.nonzero(touch)
+    tile = (low[column, 1] + j) * tiles_x + low[column, 0] + i
+    order = np.lexsort((column, tile))
+    return tile[order], column[order]
+
+
+def cut(
+    shape: tuple[int, int], xy: Floats, radius: Floats, *, spacing: float, width: float, stride: int, samples: int
+) -> list[Chunk]:
+    """Tiles of every ``stride``-th pixel that columns at ``xy`` (N, 2) with reach ``radius`` (N,) px touch.
+
+    ``spacing`` px is the distance of the background knots, ``width`` px that of a column; ``samples`` bounds tiles x columns x
+    pixels of one chunk.
+    """
+    along = tile_side(width, stride)
+    side = along * stride
+    tiles_x = -(-shape[1] // side)
+    tile, column = _reaching(shape, xy, radius, side)
+    unique, start, count = np.unique(tile, return_index=True, return_counts=True)
+    order = np.argsort(count, kind="stable")
+    knots = hats(shape, spacing)
+    chunks, first = [], 0
+    while first < len(order):
+        # Tiles are sorted by list length: the last one of a chunk sets its width.
+        size = max(1, samples // (int(count[order[min(first + 32, len(order) - 1)]]) * along**2))
+        members = order[first : first + size]
+        length = int(count[members[-1]])
+        slots = np.arange(length)
+        listed = np.where(slots < count[members, None], column[np.minimum(start[members, None] + slots, len(column) - 1)], -1)
+        corner = np.stack([unique[members] % tiles_x, unique[members] // tiles_x], axis=1) * side
+        chunks.append(_chunk(shape, corner, listed, knots, stride, along))
+        first += size
+    return chunks
+
+
+def _chunk(shape: tuple[int, int], corner: Ints, columns: Ints, knots: tuple[Floats, Floats], stride: int, along: int) -> Chunk:
+    offset = np.arange(along) * stride
+    x, y = corner[:, 0, None] + offset, corner[:, 1, None] + offset
+    inside = ((y < shape[0])[:, :, None] & (x < shape[1])[:, None, :]).reshape(len(corner), -1)
+    pixels = np.minimum(y, shape[0] - 1)[:, :, None] * shape[1] + np.minimum(x, shape[1] - 1)[:, None, :]
+    nodes_x, hat_x = _hats_along(x, knots[0])
+    nodes_y, hat_y = _hats_along(y, knots[1])
+    nodes = (nodes_y[:, :, None] * len(knots[0]) + nodes_x[:, None, :]).reshape(len(corner), -1)
+    hat = hat_y[:, :, None, :, None] * hat_x[:, None, :, None, :]
+    return Chunk(corner, columns, nodes, hat.reshape(len(corner), nodes.shape[1], -1), pixels.reshape(len(corner), -1), inside)
+
+
+def _hats_along(x: Ints, knots: Floats) -> tuple[Ints, Floats]:
+    """Knots (T, K) that matter to positions (T, P) along one axis and the hat functions (T, K, P) there."""
+    spacing = knots[1] - knots[0] if len(knots) > 1 else 1.0
+    first = np.floor((x[:, 0] - knots[0]) / spacing).astype(int)
+    needed = int(np.ceil((x[0, -1] - x[0, 0]) / spacing)) + 2
+    nodes = np.clip(first[:, None] + np.arange(needed), 0, len(knots) - 1)
+    # A knot listed twice (at the far edge) counts once.
+    repeated = np.concatenate([np.zeros((len(x), 1), dtype=bool), nodes[:, 1:] == nodes[:, :-1]], axis=1)
+    hat = np.maximum(0.0, 1 - np.abs(x[:, None, :] - knots[nodes][:, :, None]) / spacing)
+    return nodes, np.where(repeated[:, :, None], 0.0, hat)

@@ -1,0 +1,76 @@
+"""Index spots on a lattice by walking from a seed with local cell vectors, all of one frontier at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+STEPS = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+LEARNING = 0.25
+"""Share of a measured step in the local cell vectors carried on: follows distortions, averages displacements."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Indexed spots: ``row`` (n,) of the spot, ``hk`` (n, 2), local ``cell`` (n, 2, 2) in px."""
+
+    row: Ints
+    hk: Ints
+    cell: Floats
+
+
+def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: float) -> Walk:
+    """Index the spots (n, 2) that continue the lattice from ``seeds`` (s, 2), predicted places of cells ``seed_hk`` (s, 2).
+
+    ``tolerance`` is the largest distance in px of a spot from where its neighbours predict it. Where two cells claim one
+    spot the nearer prediction has it; a cell takes the spot nearest to the mean of its predictions.
+    """
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(spots)
+    taken = np.zeros(len(spots), dtype=bool)
+    rows, hks, cells = np.zeros(0, dtype=np.int64), np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 2))
+    visited: set[tuple[int, int]] = set()
+    target_hk, predicted, target_cell = seed_hk, seeds, np.broadcast_to(cell, (len(seeds), 2, 2))
+    while len(target_hk):
+        distance, near = tree.query(predicted, distance_upper_bound=tolerance)
+        keep = np.isfinite(distance)
+        keep[keep] &= ~taken[near[keep]]
+        order = np.flatnonzero(keep)[np.argsort(distance[keep], kind="stable")]
+        order = order[np.unique(near[order], return_index=True)[1]]
+        new, hk, new_cell = near[order], target_hk[order], target_cell[order]
+        taken[new] = True
+        visited.update(map(tuple, hk.tolist()))
+        rows, hks, cells = np.concatenate([rows, new]), np.concatenate([hks, hk]), np.concatenate([cells, new_cell])
+        target_hk, predicted, target_cell = _frontier(spots, new, hk, new_cell, visited)
+    return Walk(rows, hks, cells)
+
+
+def _frontier(
+    spots: Floats, rows: Ints, hk: Ints, cell: Floats, visited: set[tuple[int, int]]
+) -> tuple[Ints, Floats, Floats]:
+    """Unvisited neighbours of freshly indexed spots: hk (t, 2), mean predicted place (t, 2), mean local cell (t, 2, 2)."""
+    if not len(rows):
+        return np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2))
+    place = {(int(h), int(k)): i for i, (h, k) in enumerate(hk)}
+    learned = cell.copy()
+    for axis, step in ((0, (1, 0)), (1, (0, 1))):
+        other = np.array([place.get((int(h) + step[0], int(k) + step[1]), -1) for h, k in hk])
+        pair = other >= 0
+        measured = spots[rows[other[pair]]] - spots[rows[pair]]
+        learned[pair, axis] += LEARNING * (measured - learned[pair, axis])
+    targets = (hk[:, None, :] + STEPS).reshape(-1, 2)
+    where = (spots[rows][:, None, :] + STEPS @ learned).reshape(-1, 2)
+    carried = np.repeat(learned, len(STEPS), axis=0)
+    fresh = np.array([tuple(t) not in visited for t in targets.tolist()])
+    unique, index, count = np.unique(targets[fresh], axis=0, return_inverse=True, return_counts=True)
+    index = index.ravel()
+    mean_place = np.stack([np.bincount(index, where[fresh][:, i], len(unique)) for i in (0, 1)], axis=1) / count[:, None]
+    mean_cell = np.zeros((len(unique), 2, 2))
+    np.add.at(mean_cell, index, carried[fresh])
+    return unique, mean_place, mean_cell / count[:, None, None]

@@ -1,0 +1,109 @@
+"""Analyses as HyperSpy signals: the images with their calibration, and maps on the grid of cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import StemdispError
+from ..model.analysis import Analysis
+from ..model.cells import UnitCells
+from ..model.fields import VectorField
+
+PM_PER_NM = 1000.0
+
+Floats = NDArray[np.float64]
+
+
+def on_grid(cells: UnitCells, values: Floats) -> tuple[Floats, tuple[int, int]]:
+    """Values of the cells as an image of the crystal: row k, column h.
+
+    Parameters
+    ----------
+    cells
+        M unit cells.
+    values
+        (M,) one value a cell.
+
+    Returns
+    -------
+    (nk, nh) image, NaN where there is no cell or no value, and the (h, k) of its first pixel.
+    """
+    if not len(cells):
+        return np.full((0, 0), np.nan), (0, 0)
+    first = cells.hk.min(axis=0)
+    nh, nk = cells.hk.max(axis=0) - first + 1
+    image = np.full((int(nk), int(nh)), np.nan)
+    image[tuple((cells.hk - first)[:, ::-1].T)] = values
+    return image, (int(first[0]), int(first[1]))
+
+
+def _signal2d() -> Any:
+    try:
+        from hyperspy.signals import Signal2D
+    except ImportError as error:
+        raise StemdispError(f"this needs HyperSpy, which cannot be imported ({error}); pip install hyperspy") from error
+    return Signal2D
+
+
+def _axis(name: str, size: int, scale: float, first: int, unit: str) -> dict[str, Any]:
+    return {"name": name, "size": size, "scale": scale, "offset": first * scale, "units": unit}
+
+
+def _maps(analysis: Analysis) -> dict[str, tuple[str, Floats]]:
+    """Name -> (unit, (M,) values) of everything that is one number a cell."""
+    found: dict[str, tuple[str, Floats]] = {}
+
+    def add(field: VectorField | None, names: tuple[str, str, str]) -> None:
+        if field is not None:
+            for name, values in zip(names, (*field.uv.T, field.magnitude), strict=True):
+                found[name] = (field.unit, values)
+
+    add(analysis.displacement, ("dx_pm", "dy_pm", "magnitude_pm"))
+    add(analysis.polarization, ("px_uC_cm2", "py_uC_cm2", "polarization_uC_cm2"))
+    return found
+
+
+def to_hyperspy(analysis: Analysis) -> dict[str, Any]:
+    """The images and the maps of an analysis as HyperSpy ``Signal2D``.
+
+    A map has one pixel a unit cell: its rows are k, its columns h, so that it shows the crystal unrolled along its own
+    axes, without any interpolation.  The axes are called h and k; their scale is the length of the cell vectors a and b
+    in nm (px where there is no pixel size), their offset makes the value 0 the cell (0, 0).  Where a does not run right
+    and b down on the screen the map is turned against the image: ``metadata.stemdisp`` holds origin, a and b in px.
+
+    Parameters
+    ----------
+    analysis
+        Finished as far as it is.
+
+    Returns
+    -------
+    Signal name (HAADF ...) -> image with axes x and y; ``dx_pm, dy_pm, magnitude_pm, px_uC_cm2, py_uC_cm2,
+    polarization_uC_cm2`` -> (nk, nh) maps, NaN where there is no vector.  Maps of stages that did not run are left out.
+
+    Raises
+    ------
+    StemdispError
+        Where HyperSpy cannot be imported.
+    """
+    signal2d, size = _signal2d(), analysis.micrograph.pixel_size
+    unit, nm_per_px = ("px", np.ones(2)) if size is None else ("nm", size.xy_pm / PM_PER_NM)
+    found = {}
+    for name, signal in analysis.micrograph.signals.items():
+        ny, nx = signal.image.shape
+        axes = [_axis("y", ny, float(nm_per_px[1]), 0, unit), _axis("x", nx, float(nm_per_px[0]), 0, unit)]
+        found[name] = signal2d(signal.image.copy(), axes=axes, metadata={"General": {"title": name}})
+    cells, lattice = analysis.cells, analysis.lattice
+    if cells is None or lattice is None:
+        return found
+    a, b = np.linalg.norm(lattice.cell * nm_per_px, axis=1)
+    frame = {"origin_px": lattice.origin.tolist(), "a_px": lattice.a.tolist(), "b_px": lattice.b.tolist()}
+    for name, (quantity, values) in _maps(analysis).items():
+        image, (h, k) = on_grid(cells, values)
+        axes = [_axis("k", image.shape[0], float(b), k, unit), _axis("h", image.shape[1], float(a), h, unit)]
+        about = {"General": {"title": name}, "Signal": {"quantity": f"{name} ({quantity})"}, "stemdisp": frame}
+        found[name] = signal2d(image, axes=axes, metadata=about)
+    return found

@@ -1,0 +1,178 @@
+"""summary.json: the numbers of an analysis that a reader wants first, as plain data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..flags import Flag
+from ..model.analysis import Analysis
+from ..model.columns import Columns
+from ..model.micrograph import Micrograph
+
+PM_PER_NM = 1000.0
+
+
+def plain(value: Any) -> Any:
+    """``value`` as strict JSON: arrays as lists, tuples as lists, what is not a finite number as null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _count(columns: Columns, mask: NDArray[np.bool_]) -> dict[str, int]:
+    """Columns of a mask: assigned to a site, refined (their position has an error), usable, flagged, and each flag."""
+    assigned = mask & (columns.site >= 0)
+    refined = assigned & np.isfinite(columns.xy_std).all(axis=1)
+    return {
+        "assigned": int(assigned.sum()),
+        "refined": int(refined.sum()),
+        "usable": int((refined & columns.usable).sum()),
+        "flagged": int((assigned & (columns.flags != 0)).sum()),
+    }
+
+
+def _flags(bits: NDArray[np.int64]) -> dict[str, int]:
+    counts = {str(flag.name): int(np.count_nonzero(bits & int(flag))) for flag in Flag}
+    return {name: count for name, count in counts.items() if count}
+
+
+def counts(analysis: Analysis) -> dict[str, Any]:
+    """Columns found, assigned, refined and flagged, in all and by site; cells that are complete, and with a vector."""
+    columns, cells, moved = analysis.columns, analysis.cells, analysis.displacement
+    found: dict[str, Any] = {"found": None if analysis.peaks is None else len(analysis.peaks)}
+    if columns is not None:
+        found |= _count(columns, np.ones(len(columns), dtype=bool))
+        found["sites"] = {name: _count(columns, columns.of_site(name)) for name in columns.sites}
+        found["flags"] = _flags(columns.flags)
+        found["other_grains"] = int((columns.island > 0).sum())
+    if cells is not None:
+        found |= {"cells": len(cells), "complete_cells": int(cells.complete.sum()), "cell_flags": _flags(cells.flags)}
+    if moved is not None:
+        found |= {"displacements": int(moved.valid.sum()), "significant": int(moved.significant.sum())}
+    return found
+
+
+def file_pixel_size(micrograph: Micrograph) -> list[float] | None:
+    """Pixel width and height in pm as the file said, whatever is used instead."""
+    said = [micrograph.metadata.get(f"file_pixel_size_{axis}_pm") for axis in "xy"]
+    if all(said):
+        return [float(value) for value in said if value]
+    size = micrograph.pixel_size
+    return [size.x_pm, size.y_pm] if size is not None and size.origin == "file" else None
+
+
+def calibration(analysis: Analysis) -> dict[str, Any]:
+    """Pixel sizes in pm: the one used and who says so, the file's, the lattice's."""
+    size, lattice = analysis.micrograph.pixel_size, analysis.lattice
+    return {
+        "pixel_size_pm": None if size is None else size.xy_pm,
+        "pixel_size_from": None if size is None else size.origin,
+        "pixel_size_file_pm": file_pixel_size(analysis.micrograph),
+        "pixel_size_lattice_pm": None if lattice is None else lattice.scale_pm,
+    }
+
+
+def lattice(analysis: Analysis) -> dict[str, Any] | None:
+    """Cell vectors in px (x right, y down), lengths in nm, angles and the affine distortion; None before ``basis``."""
+    found, size = analysis.lattice, analysis.micrograph.pixel_size
+    if found is None:
+        return None
+    lengths = None if size is None else np.linalg.norm(found.cell * size.xy_pm, axis=1) / PM_PER_NM
+    return {
+        "material": found.motif.material.name,
+        "zone": found.motif.zone,
+        "origin_px": found.origin,
+        "a_px": found.a,
+        "b_px": found.b,
+        "a_nm": None if lengths is None else lengths[0],
+        "b_nm": None if lengths is None else lengths[1],
+        "angle_px_deg": found.angle_deg,
+        "rotation_deg": found.rotation_deg,
+        "stretch": None if size is None else size.xy_pm / found.scale_pm,
+        "shear_deg": found.shear_deg,
+    }
+
+
+def reference(analysis: Analysis) -> dict[str, Any]:
+    """The offset that was subtracted from all displacements (pm), or why none was."""
+    moved = analysis.displacement
+    if moved is None:
+        return {"offset_pm": None, "why_none": "no displacement was measured"}
+    if moved.offset is None:
+        why = "no bulk region was found or named; one image alone cannot tell a uniform displacement from a tilt"
+        return {"offset_pm": None, "why_none": why}
+    return {
+        "offset_pm": moved.offset,
+        "offset_std_pm": moved.offset_std,
+        "cells": int(moved.offset_cells.sum()),
+        "why_none": None,
+    }
+
+
+def precision(analysis: Analysis) -> dict[str, Any]:
+    """Median standard deviation of the positions by site, and the scatter of the displacements in the bulk, in pm."""
+    columns, moved, size = analysis.columns, analysis.displacement, analysis.micrograph.pixel_size
+    found: dict[str, Any] = {"std_pm": None, "std_px": None, "bulk_scatter_pm": None}
+    if columns is not None:
+        good = {name: columns.xy_std[columns.of_site(name) & columns.usable] for name in columns.sites}
+        good = {name: std[np.isfinite(std).all(axis=1)] for name, std in good.items()}
+        found["std_px"] = {name: np.median(std, axis=0) if len(std) else None for name, std in good.items()}
+        if size is not None:
+            found["std_pm"] = {name: None if std is None else std * size.xy_pm for name, std in found["std_px"].items()}
+    if moved is not None and moved.offset_cells.any():
+        bulk = moved.uv[moved.offset_cells & moved.valid]
+        found["bulk_scatter_pm"] = bulk.std(axis=0, ddof=1) if len(bulk) > 1 else None
+    return found
+
+
+def interface(analysis: Analysis) -> dict[str, Any] | None:
+    """Where the edge of the crystal is; None where there is none."""
+    found = analysis.interface
+    if found is None:
+        return None
+    return {
+        "point_px": found.point,
+        "normal": found.normal,
+        "plane": found.plane,
+        "spacing_pm": found.spacing_pm,
+        "position_std_nm": found.position_std_nm,
+        "from": found.origin,
+        "layers": len(np.unique(found.layer[found.layer >= 0])),
+    }
+
+
+def summary(analysis: Analysis) -> dict[str, Any]:
+    """Everything of summary.json as plain data (lists, numbers, text, None)."""
+    micrograph, checks = analysis.micrograph, analysis.quality.checks if analysis.quality else ()
+    return {
+        "format": 1,
+        "stemdisp": __version__,
+        "name": micrograph.name,
+        "signals": list(micrograph.signals),
+        "shape": list(micrograph.shape),
+        "frames": micrograph.frames,
+        "recipe": analysis.recipe.digest(),
+        "inputs": {one.name: one.sha256 for one in micrograph.inputs},
+        "counts": plain(counts(analysis)),
+        "calibration": plain(calibration(analysis)),
+        "lattice": plain(lattice(analysis)),
+        "signal_shift_px": plain(dict(analysis.signal_shift_px)),
+        "reference": plain(reference(analysis)),
+        "precision": plain(precision(analysis)),
+        "interface": plain(interface(analysis)),
+        "checks": [plain(vars(check)) for check in checks],
+        "warnings": list(analysis.warnings),
+        "seconds": plain(dict(analysis.seconds)),
+        "device": analysis.device,
+    }

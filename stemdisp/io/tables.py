@@ -1,0 +1,238 @@
+"""The three tables of an analysis as named columns, and their files.
+
+A number that does not exist is NaN, or masked where the column is of whole numbers; in a file it is empty.  The first
+columns of each table and their order are a contract with other programs; more may follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import flags
+from ..errors import RecipeError
+from ..model.analysis import Analysis
+from ..model.cells import UnitCells
+from ..model.columns import Columns
+from ..model.fields import VectorField
+from .text import one_line
+
+Table = dict[str, NDArray[Any]]
+
+COLUMNS = (
+    *("column", "site", "h", "k", "signal", "x_px", "y_px", "x_std_px", "y_std_px", "x_nm", "y_nm"),
+    *("amplitude", "sigma_x_px", "sigma_y_px", "angle_deg", "background", "residual", "flags"),
+)
+CELLS = (
+    *("cell", "h", "k", "x_px", "y_px", "dx_pm", "dy_pm", "dx_std_pm", "dy_std_pm", "magnitude_pm", "angle_deg"),
+    *("normal_pm", "parallel_pm", "px_uC_cm2", "py_uC_cm2", "layer", "distance_nm", "significant", "flags"),
+)
+LAYERS = (
+    *("layer", "distance_nm", "n", "normal_pm", "normal_sem_pm", "parallel_pm", "parallel_sem_pm", "magnitude_pm"),
+    *("polarization_uC_cm2", "coherence", "p_value", "o_contrast", "o_contrast_sem", "vacancy_rich"),
+)
+"""Contract: the first columns of columns.csv, cells.csv and layers.csv."""
+
+PM_PER_NM = 1000.0
+
+DIGITS = 12
+"""Significant digits of a number in a CSV file: a relative error below 1e-11."""
+
+NO_ROWS = np.zeros(0, dtype=np.int64)
+
+RISKY = ("=", "+", "-", "@", "\t", "\r")
+"""Text that begins so is taken for a formula by spreadsheet programs."""
+
+
+def _whole(values: NDArray[Any], missing: NDArray[np.bool_] | bool = False) -> NDArray[Any]:
+    """Whole numbers with some masked."""
+    return np.ma.array(values.astype(np.int64), mask=np.broadcast_to(missing, values.shape))
+
+
+def _named(index: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[Any]:
+    """Text column: the name that each index stands for, empty for -1."""
+    lookup = np.array([*names, ""], dtype=object)
+    return np.asarray(lookup[np.where((index < 0) | (index >= len(names)), len(names), index)])
+
+
+def _flag_names(bits: NDArray[np.int64]) -> NDArray[Any]:
+    known, inverse = np.unique(bits, return_inverse=True)
+    return np.array([flags.names(int(value)) for value in known] or [""], dtype=object)[inverse]
+
+
+def _in_range(angle: NDArray[np.float64], period: float) -> NDArray[np.float64]:
+    """Angles within [0, period)."""
+    turned = np.mod(angle, period)
+    return np.where(turned >= period, 0.0, turned)
+
+
+def columns_table(analysis: Analysis) -> Table:
+    """All columns (peaks, where nothing has been assigned yet), one row each.
+
+    Returns
+    -------
+    Name -> (N,) array: the contract's columns, then ``island, amplitude_std, xy_cov_px2`` and, for each signal,
+    ``x_px_S, y_px_S, x_std_px_S, y_std_px_S, amplitude_S`` as fitted in that signal alone.
+    """
+    columns = analysis.columns if analysis.columns is not None else analysis.peaks
+    if columns is None:
+        columns = Columns.at(np.zeros((0, 2)))
+    pixel_size = analysis.micrograph.pixel_size
+    nm_per_px = np.full(2, np.nan) if pixel_size is None else pixel_size.xy_pm / PM_PER_NM
+    unknown = columns.site < 0
+    values = (
+        np.arange(len(columns)),
+        _named(columns.site, columns.sites),
+        _whole(columns.hk[:, 0], unknown),
+        _whole(columns.hk[:, 1], unknown),
+        _named(columns.signal, columns.signals),
+        *columns.xy.T,
+        *columns.xy_std.T,
+        *(columns.xy * nm_per_px).T,
+        columns.amplitude,
+        *columns.sigma.T,
+        _in_range(columns.angle_deg, 180.0),
+        columns.background,
+        columns.residual,
+        _flag_names(columns.flags),
+    )
+    table = dict(zip(COLUMNS, values, strict=True))
+    table |= {"island": _whole(columns.island, columns.island < 0), "amplitude_std": columns.amplitude_std}
+    table["xy_cov_px2"] = columns.cov[:, 0, 1]
+    for name, fitted in analysis.by_signal.items():
+        table |= _of_signal(name, fitted)
+    return table
+
+
+def _of_signal(name: str, columns: Columns) -> Table:
+    """Positions and contrasts of the same rows in one signal."""
+    quantities = ("x_px", "y_px", "x_std_px", "y_std_px", "amplitude")
+    values = (*columns.xy.T, *columns.xy_std.T, columns.amplitude)
+    return {f"{quantity}_{name}": value for quantity, value in zip(quantities, values, strict=True)}
+
+
+def _vectors(field: VectorField | None, n: int) -> VectorField:
+    """The field, or one without any vector."""
+    if field is not None:
+        return field
+    return VectorField("pm", np.full((n, 2), np.nan), np.full((n, 2), np.nan), np.full((n, 2, 2), np.nan))
+
+
+def cells_table(analysis: Analysis) -> Table:
+    """All unit cells, one row each: name -> (M,) array.
+
+    Vectors stand in the image frame (x right, y down); ``angle_deg`` is as seen.  ``significant`` is 1, 0 or empty.
+    """
+    cells, interface = analysis.cells, analysis.interface
+    if cells is None:
+        cells = UnitCells("", "", NO_ROWS[:, None].repeat(2, 1), NO_ROWS, NO_ROWS[:, None], np.zeros((0, 2)), NO_ROWS)
+    n, nothing = len(cells), np.full(len(cells), np.nan)
+    moved, polar = _vectors(analysis.displacement, n), _vectors(analysis.polarization, n)
+    tested = moved.valid & (len(moved.significant) == n)
+    significant = moved.significant if len(moved.significant) == n else np.zeros(n, dtype=bool)
+    layer = np.full(n, -1) if interface is None else interface.layer
+    values = (
+        np.arange(n),
+        *(_whole(index) for index in cells.hk.T),
+        *cells.xy.T,
+        *moved.uv.T,
+        *moved.std.T,
+        moved.magnitude,
+        moved.angle_deg,
+        nothing if interface is None else moved.along(interface.normal),
+        nothing if interface is None else moved.along(interface.parallel),
+        *polar.uv.T,
+        _whole(layer, layer < 0),
+        nothing if interface is None else interface.distance_nm,
+        _whole(significant, ~tested),
+        _flag_names(cells.flags),
+    )
+    table: Table = dict(zip(CELLS, values, strict=True))
+    return table | {"column": _whole(cells.moving), "px_std_uC_cm2": polar.std[:, 0], "py_std_uC_cm2": polar.std[:, 1]}
+
+
+def layers_table(analysis: Analysis) -> Table:
+    """All layers, one row each: name -> (L,) array; the contract's columns, then the others of the profile."""
+    profile = analysis.profile
+    arrays: Table = dict(profile.arrays()) if profile is not None else dict.fromkeys(LAYERS, np.zeros(0))
+    first = {name: arrays.pop(name) for name in LAYERS}
+    return first | arrays
+
+
+TABLES: dict[str, Callable[[Analysis], Table]] = {
+    "columns": columns_table,
+    "cells": cells_table,
+    "layers": layers_table,
+}
+"""Name of a table's file, without suffix -> how it is made."""
+
+
+def _safe(text: str) -> str:
+    """Text as a CSV cell: never a formula, quoted where it has to be."""
+    text = f"'{text}" if text.startswith(RISKY) else text
+    return '"' + text.replace('"', '""') + '"' if any(letter in text for letter in ',"\n\r') else text
+
+
+def _cells_of(values: NDArray[Any]) -> list[str]:
+    """A column as CSV cells."""
+    missing = np.ma.getmaskarray(values)
+    plain = np.ma.getdata(values)
+    if plain.dtype.kind == "f":
+        missing = missing | ~np.isfinite(plain)
+        cells = [f"{value + 0.0:.{DIGITS}g}" for value in plain.tolist()]  # + 0.0 has no minus zero
+    elif plain.dtype.kind in "iub":
+        cells = [str(int(value)) for value in plain.tolist()]
+    else:
+        cells = [_safe(str(value)) for value in plain.tolist()]
+    for row in np.flatnonzero(missing):
+        cells[row] = ""
+    return cells
+
+
+def write_csv(table: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write a table as CSV (UTF-8, comma, point, line feed): missing numbers are empty cells."""
+    rows = zip(*(_cells_of(values) for values in table.values()), strict=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(",".join(_safe(name) for name in table) + "\n")
+        file.writelines(",".join(row) + "\n" for row in rows)
+
+
+def write_parquet(table: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write a table as Parquet (zstd), bit for bit: missing numbers are nulls.  Raises RecipeError without pyarrow."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise RecipeError(f"tables as parquet need pyarrow ({one_line(error)}); install it or choose csv") from error
+
+    def column(values: NDArray[Any]) -> Any:
+        kind = pa.string() if values.dtype.kind == "O" else None
+        plain = np.ma.getdata(values)
+        missing = np.ma.getmaskarray(values) | (np.isnan(plain) if plain.dtype.kind == "f" else False)
+        return pa.array(plain, type=kind, mask=missing)
+
+    arrays = {name: column(values) for name, values in table.items()}
+    parquet.write_table(pa.table(arrays), path, compression="zstd")
+
+
+WRITERS: dict[str, Callable[[Mapping[str, NDArray[Any]], Path], None]] = {"csv": write_csv, "parquet": write_parquet}
+"""Kind (and suffix) of a table's file -> how it is written."""
+
+
+def write_columns_csv(analysis: Analysis, path: Path) -> None:
+    """Write columns.csv."""
+    write_csv(columns_table(analysis), path)
+
+
+def write_cells_csv(analysis: Analysis, path: Path) -> None:
+    """Write cells.csv."""
+    write_csv(cells_table(analysis), path)
+
+
+def write_layers_csv(analysis: Analysis, path: Path) -> None:
+    """Write layers.csv."""
+    write_csv(layers_table(analysis), path)

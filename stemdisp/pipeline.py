@@ -1,0 +1,252 @@
+"""The order of the stages, written once; command line, plugin, batch and notebooks all iterate it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from . import backend, crystal, materials
+from .backend import Choice, Device
+from .errors import CalibrationError, RecipeError, StageError
+from .model.analysis import Analysis
+from .model.micrograph import Micrograph, PixelSize, Signal
+from .recipe import Recipe
+from .stages.assign import assign
+from .stages.basis import basis, fit_lattice
+from .stages.cells import cells
+from .stages.combine import combine
+from .stages.displacement import displacement
+from .stages.edit import edit
+from .stages.find import find
+from .stages.interface import interface
+from .stages.layers import layers
+from .stages.polarization import polarization
+from .stages.quality import quality
+from .stages.refine import refine
+from .stages.register import register
+
+Step = Callable[[Analysis, Device], Analysis]
+
+
+def _signal_names(analysis: Analysis) -> tuple[str, str]:
+    """Signals that cation and oxygen positions come from."""
+    image, signals = analysis.recipe.image, analysis.micrograph.signals
+    wanted = {"position_signal": image.position_signal, "oxygen_signal": image.oxygen_signal}
+    preferred = {"position_signal": ("HAADF", "ABF"), "oxygen_signal": ("ABF", "HAADF")}
+    names = {}
+    for field, choice in wanted.items():
+        if choice == "auto":
+            names[field] = next((name for name in preferred[field] if name in signals), next(iter(signals)))
+        elif choice in signals:
+            names[field] = choice
+        else:
+            raise RecipeError(f"[image] {field} = {choice}: {analysis.micrograph.name} has {', '.join(signals)} only")
+    return names["position_signal"], names["oxygen_signal"]
+
+
+def _positions(analysis: Analysis) -> Signal:
+    return analysis.micrograph.signals[_signal_names(analysis)[0]]
+
+
+def _find(analysis: Analysis, device: Device) -> Analysis:
+    return analysis.having(peaks=find(_positions(analysis), analysis.recipe.find))
+
+
+def _basis(analysis: Analysis, device: Device) -> Analysis:
+    recipe, micrograph = analysis.recipe, analysis.micrograph
+    material = materials.material(recipe.material.name)
+    motif = crystal.project(material, materials.check_zone(material, materials.parse_zone(recipe.material.zone)))
+    from_lattice = recipe.image.pixel_size_from == "lattice"
+    if recipe.image.pixel_size is not None and not from_lattice:
+        micrograph = micrograph.with_pixel_size(PixelSize(*recipe.image.pixel_size, "user"))
+    known = None if from_lattice else micrograph.pixel_size
+    lattice = basis(_positions(analysis), motif, known, recipe.basis)
+    if from_lattice:
+        micrograph = micrograph.with_pixel_size(PixelSize(*map(float, lattice.scale_pm), "lattice"))
+    return analysis.having(micrograph=micrograph, lattice=lattice)
+
+
+def _assign(analysis: Analysis, device: Device) -> Analysis:
+    assert analysis.peaks and analysis.lattice
+    columns = assign(analysis.peaks, analysis.lattice, _positions(analysis), analysis.recipe.assign)
+    columns, notes = edit(columns, analysis.recipe.edits, analysis.micrograph.inputs)
+    return analysis.having(columns=columns, lattice=fit_lattice(columns, analysis.lattice), notes=(*analysis.notes, *notes))
+
+
+def _refine(analysis: Analysis, device: Device) -> Analysis:
+    assert analysis.columns and analysis.lattice
+    positions, oxygen = _signal_names(analysis)
+    signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
+    by_signal = {positions: refine(signals[positions], analysis.columns, lattice, recipe, device)}
+    if oxygen != positions:
+        half = 0.5 * float(np.linalg.norm(lattice.cell, axis=1).min())
+        shift = register(signals[oxygen], signals[positions], half)
+        start = analysis.columns.replace(xy=by_signal[positions].xy + shift)
+        by_signal[oxygen] = refine(signals[oxygen], start, lattice, recipe, device)
+    columns, shifts = combine(by_signal, lattice, positions, oxygen)
+    lattice = fit_lattice(columns, lattice)
+    micrograph = analysis.micrograph
+    if micrograph.pixel_size is not None and micrograph.pixel_size.origin == "lattice":
+        micrograph = micrograph.with_pixel_size(PixelSize(*map(float, lattice.scale_pm), "lattice"))
+    return analysis.having(
+        micrograph=micrograph,
+        columns=columns,
+        by_signal=by_signal,
+        signal_shift_px=shifts,
+        lattice=lattice,
+        device=device.name,
+    )
+
+
+def _cells(analysis: Analysis, device: Device) -> Analysis:
+    assert analysis.columns and analysis.lattice
+    return analysis.having(cells=cells(analysis.columns, analysis.lattice))
+
+
+def _interface(analysis: Analysis, device: Device) -> Analysis:
+    assert analysis.columns and analysis.cells and analysis.lattice
+    recipe, micrograph = analysis.recipe, analysis.micrograph
+    drawn = [entry for entry in recipe.interfaces if _is_of(entry.sha256, micrograph)]
+    line = np.array(drawn[-1].line).reshape(2, 2) if drawn else None
+    found = interface(micrograph, analysis.columns, analysis.cells, analysis.lattice, recipe.interface, line)
+    return analysis.having(interface=found)
+
+
+def _displacement(analysis: Analysis, device: Device) -> Analysis:
+    pixel_size = analysis.micrograph.pixel_size
+    if pixel_size is None:
+        return analysis
+    assert analysis.columns and analysis.cells
+    drawn = [entry for entry in analysis.recipe.regions if _is_of(entry.sha256, analysis.micrograph)]
+    region = np.array(drawn[-1].polygon) if drawn else None
+    field = displacement(
+        analysis.columns, analysis.cells, analysis.interface, pixel_size, analysis.recipe.displacement, region
+    )
+    return analysis.having(displacement=field)
+
+
+def _polarization(analysis: Analysis, device: Device) -> Analysis:
+    if analysis.displacement is None:
+        return analysis
+    assert analysis.lattice
+    signal = _signal_names(analysis)[0]
+    field = polarization(analysis.displacement, analysis.lattice.motif, signal, analysis.recipe.polarization)
+    return analysis.having(polarization=field)
+
+
+def _layers(analysis: Analysis, device: Device) -> Analysis:
+    if analysis.displacement is None or analysis.interface is None:
+        return analysis
+    assert analysis.cells
+    profile = layers(
+        analysis.displacement, analysis.polarization, analysis.cells, analysis.interface, analysis.recipe.layers
+    )
+    return analysis.having(profile=profile)
+
+
+def _quality(analysis: Analysis, device: Device) -> Analysis:
+    assert analysis.columns and analysis.lattice and analysis.cells
+    checks = quality(
+        analysis.columns,
+        analysis.lattice,
+        analysis.micrograph.pixel_size,
+        analysis.cells,
+        analysis.displacement,
+        analysis.signal_shift_px,
+    )
+    return analysis.having(quality=checks)
+
+
+STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
+    "find": (_find, ("image", "find")),
+    "basis": (_basis, ("material", "basis")),
+    "assign": (_assign, ("assign", "edits")),
+    "refine": (_refine, ("refine",)),
+    "cells": (_cells, ()),
+    "interface": (_interface, ("interface", "interfaces")),
+    "displacement": (_displacement, ("displacement", "regions")),
+    "polarization": (_polarization, ("polarization",)),
+    "layers": (_layers, ("layers",)),
+    "quality": (_quality, ()),
+}
+"""Stage name -> what it does, and the recipe sections that only it and later stages depend on."""
+
+
+def _is_of(sha256: str, micrograph: Micrograph) -> bool:
+    return any(sha256 == source.sha256 for source in micrograph.inputs)
+
+
+def _first_stale(recipe: Recipe, start: Analysis | None, micrograph: Micrograph) -> int:
+    """Number of the first stage whose result ``start`` cannot give."""
+    if start is None or start.quality is None or not _same_image(start.micrograph, micrograph):
+        return 0
+    for number, (_, sections) in enumerate(STAGES.values()):
+        if any(getattr(recipe, s) != getattr(start.recipe, s) for s in sections):
+            return number
+    return len(STAGES)
+
+
+def _same_image(one: Micrograph, other: Micrograph) -> bool:
+    if one is other:
+        return True
+    given = other.pixel_size is None or one.pixel_size is None or one.pixel_size.origin != "file" or one.pixel_size == other.pixel_size
+    return (
+        given
+        and one.signals.keys() == other.signals.keys()
+        and all(np.array_equal(one.signals[n].image, other.signals[n].image, equal_nan=True) for n in one.signals)
+    )
+
+
+def steps(
+    micrograph: Micrograph, recipe: Recipe, start: Analysis | None = None, device: Choice = "auto"
+) -> Iterator[tuple[str, Analysis]]:
+    """Run the stages one after another, yielding (stage name, what is known after it).
+
+    ``start`` is an earlier, finished analysis of the same image: stages whose recipe sections did not change, nor those
+    before them, are not run again (and not yielded).
+
+    Raises
+    ------
+    StageError, RecipeError
+        A stage cannot honestly go on; what it said before remains with the caller.
+    """
+    place = backend.choose(device)
+    first = _first_stale(recipe, start, micrograph)
+    names = list(STAGES)
+    if start is None or first == 0:
+        analysis = Analysis(micrograph, recipe, device=place.name)
+    else:
+        analysis = start.having(recipe=recipe)
+    if recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file" and micrograph.pixel_size is None and first == 0:
+        analysis = analysis.having(notes=("no pixel size is known: positions stay in px and there is no displacement in pm",))
+    for name in names[first:]:
+        began = time.process_time()
+        analysis = STAGES[name][0](analysis, place)
+        analysis = analysis.having(seconds={**analysis.seconds, name: time.process_time() - began})
+        yield name, analysis
+
+
+def analyse(
+    micrograph: Micrograph, recipe: Recipe, start: Analysis | None = None, device: Choice = "auto"
+) -> Analysis:
+    """Run all stages and return what is known at the end.
+
+    >>> import stemdisp
+    >>> image, truth = stemdisp.simulate(stemdisp.Scene())
+    >>> stemdisp.analyse(image, stemdisp.recipe_for("KTaO3", "1-10")).columns.sites
+    ('K', 'Ta', 'O')
+    """
+    analysis = start.having(recipe=recipe) if start is not None else Analysis(micrograph, recipe)
+    for _, analysis in steps(micrograph, recipe, start, device):
+        pass
+    return analysis
+
+
+def require_pixel_size(micrograph: Micrograph, recipe: Recipe) -> None:
+    """Raise CalibrationError where neither file nor recipe says how large a pixel is."""
+    if micrograph.pixel_size is None and recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file":
+        raise CalibrationError(
+            f"{micrograph.name} has no pixel size; pass --pixel-size in pm or lattice, or set [image] pixel_size"
+        )

@@ -1,0 +1,219 @@
+"""What stands on the page, as plain values for the template."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..flags import SENTENCES, Flag
+from ..io.recipe_toml import to_toml
+from ..io.text import one_line
+from ..model.analysis import Analysis
+from .words import (
+    NOTHING,
+    count,
+    crystal,
+    fixed,
+    number,
+    overlined,
+    p_value,
+    paragraph,
+    reference_sentence,
+    strongest_layer,
+    with_error,
+)
+
+LAYERS_SHOWN = 60
+"""Rows of the layer table on the page; the rest stands in the table file."""
+
+CAPTIONS = {
+    "columns": "Every column at its fitted position, by site. Crosses: columns without a usable position of their own.",
+    "displacement": "Displacement of every cell. Arrows are magnified by the factor stated; their colour is their "
+    "direction, as the wheel shows it. Faint arrows do not stand above their error.",
+    "components": "The two components of the displacement; white is zero.",
+    "layers": "Mean displacement of each layer with its standard error; bands show the scatter of the cells.",
+    "polarization": "Polarization under the model and charges named below the map.",
+}
+"""File stem of a figure -> what stands below it."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page."""
+
+    name: str
+    caption: str
+    data: str
+
+
+def pictures(paths: Iterable[Path]) -> list[Picture]:
+    """The PNG files among ``paths`` as text, in their order."""
+    return [
+        Picture(path.stem, CAPTIONS.get(path.stem, path.stem), base64.b64encode(path.read_bytes()).decode("ascii"))
+        for path in map(Path, paths)
+        if path.suffix.lower() == ".png"
+    ]
+
+
+def subtitle(analysis: Analysis) -> str:
+    """Crystal, signals, size and pixel size."""
+    micrograph, size = analysis.micrograph, analysis.micrograph.pixel_size
+    ny, nx = micrograph.shape
+    parts = [crystal(analysis), " + ".join(micrograph.signals), f"{nx} × {ny} px"]
+    if size is not None:
+        wide, high = nx * size.x_pm / 1000, ny * size.y_pm / 1000
+        parts.append(f"{wide:.3g} × {high:.3g} nm")
+    if micrograph.frames > 1:
+        parts.append(f"mean of {micrograph.frames} frames")
+    return " · ".join(parts)
+
+
+def _calibration(analysis: Analysis) -> list[tuple[str, str]]:
+    size, lattice = analysis.micrograph.pixel_size, analysis.lattice
+    rows = []
+    if size is not None:
+        rows.append((f"Pixel size (from {size.origin})", f"{size.x_pm:.5g} × {size.y_pm:.5g} pm"))
+    if lattice is not None:
+        x, y = lattice.scale_pm
+        rows.append(("Pixel size by the lattice", f"{x:.5g} × {y:.5g} pm"))
+        rows.append(("Rotation of the cell vector a", f"{fixed(lattice.rotation_deg, 2)}°"))
+        rows.append(("Shear of the scan axes", f"{fixed(lattice.shear_deg, 2)}°"))
+    return rows
+
+
+def _precision(analysis: Analysis) -> list[tuple[str, str]]:
+    columns, size = analysis.columns, analysis.micrograph.pixel_size
+    if columns is None:
+        return []
+    rows = []
+    for site in columns.sites:
+        std = columns.xy_std[columns.of_site(site) & columns.usable]
+        std = std[np.isfinite(std).all(axis=1)]
+        if len(std):
+            x, y = np.median(std, axis=0) * (size.xy_pm if size else 1)
+            rows.append(
+                (f"Median position error of {site}", f"{number(x, 2)}, {number(y, 2)} {'pm' if size else 'px'} (x, y)")
+            )
+    return rows
+
+
+def key_numbers(analysis: Analysis) -> list[tuple[str, str]]:
+    """Names and values with units and errors."""
+    rows = _calibration(analysis) + _precision(analysis)
+    field, edge, profile = analysis.displacement, analysis.interface, analysis.profile
+    if field is not None and field.valid.any():
+        rows.append(("Median length of the displacements", f"{number(float(np.nanmedian(field.magnitude)))} pm"))
+        rows.append(("Median error of a displacement (x, y)", _median_std(field.std[field.valid])))
+    if field is not None and field.offset is not None:
+        std = (None, None) if field.offset_std is None else field.offset_std
+        for name, value, error in zip(("right", "down"), field.offset, std, strict=True):
+            rows.append((f"Reference offset subtracted, {name}", with_error(value, error, "pm")))
+    if edge is not None:
+        rows.append((f"Spacing of the {overlined(edge.plane, '()')} layers", f"{number(edge.spacing_pm, 4)} pm"))
+        rows.append(("Error of the interface's position", f"{number(edge.position_std_nm, 2)} nm"))
+    row = strongest_layer(profile)
+    if profile is not None and row is not None:
+        rows.append(
+            (f"Largest mean displacement (layer {profile.layer[row]})", f"{number(profile.magnitude_pm[row])} pm")
+        )
+        rows.append(("Polarization of that layer", f"{number(profile.polarization_uC_cm2[row])} µC/cm²"))
+    return [(name, value) for name, value in rows if not value.startswith(NOTHING)]
+
+
+def _median_std(std: np.ndarray[Any, Any]) -> str:
+    x, y = np.median(std, axis=0)
+    return f"{number(x, 2)}, {number(y, 2)} pm" if np.isfinite([x, y]).all() else NOTHING
+
+
+def layers(analysis: Analysis) -> list[Row]:
+    """One row a layer, as text."""
+    profile = analysis.profile
+    if profile is None:
+        return []
+    field, edge = analysis.displacement, analysis.interface
+    reference: set[int] = set()
+    if field is not None and edge is not None and field.offset_cells.any():
+        reference = {int(layer) for layer in edge.layer[field.offset_cells]}
+    strongest = strongest_layer(profile)
+    return [
+        {
+            "layer": int(profile.layer[i]),
+            "distance": fixed(profile.distance_nm[i], 2),
+            "n": int(profile.n[i]),
+            "normal": with_error(profile.normal_pm[i], profile.normal_sem_pm[i]),
+            "parallel": with_error(profile.parallel_pm[i], profile.parallel_sem_pm[i]),
+            "magnitude": fixed(profile.magnitude_pm[i], 1),
+            "polarization": fixed(profile.polarization_uC_cm2[i], 2),
+            "coherence": fixed(profile.coherence[i], 2),
+            "p": p_value(profile.p_value[i]),
+            "oxygen": with_error(profile.o_contrast[i], profile.o_contrast_sem[i]),
+            "poor": bool(np.nan_to_num(profile.vacancy_rich[i]) > 0),
+            "reference": int(profile.layer[i]) in reference,
+            "strongest": i == strongest,
+        }
+        for i in range(min(len(profile), LAYERS_SHOWN))
+    ]
+
+
+def checks(analysis: Analysis) -> list[Row]:
+    """One row a check of quality."""
+    found = analysis.quality.checks if analysis.quality else ()
+    return [
+        {
+            "name": check.name,
+            "value": with_error(check.value, check.std, check.unit),
+            "sentence": check.sentence,
+            "warn": check.warn,
+        }
+        for check in found
+    ]
+
+
+def flags(analysis: Analysis) -> list[Row]:
+    """One row a flag that is set anywhere: its name, its sentence, how many columns and cells carry it."""
+    bits = {
+        "columns": analysis.columns.flags if analysis.columns else np.zeros(0, dtype=np.int64),
+        "cells": analysis.cells.flags if analysis.cells else np.zeros(0, dtype=np.int64),
+    }
+    rows = [
+        {
+            "name": flag.name,
+            "sentence": SENTENCES[flag],
+            **{of: int((b & int(flag) > 0).sum()) for of, b in bits.items()},
+        }
+        for flag in Flag
+    ]
+    return [row for row in rows if row["columns"] or row["cells"]]
+
+
+def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template names."""
+    profile = analysis.profile
+    field = analysis.displacement
+    return {
+        "name": one_line(analysis.micrograph.name, 200),
+        "subtitle": subtitle(analysis),
+        "paragraph": paragraph(analysis),
+        "warnings": [one_line(sentence, 600) for sentence in analysis.warnings],
+        "key_numbers": key_numbers(analysis),
+        "reference": reference_sentence(analysis),
+        "assumptions": [one.assumption for one in (field, analysis.polarization) if one is not None and one.assumption],
+        "pictures": pictures(figures),
+        "layers": layers(analysis),
+        "layers_left_out": max(0, len(profile) - LAYERS_SHOWN) if profile is not None else 0,
+        "oxygen": profile is not None and bool(np.isfinite(profile.o_contrast).any()),
+        "checks": checks(analysis),
+        "flags": flags(analysis),
+        "columns": count(len(analysis.columns), "column") if analysis.columns else "no columns",
+        "digest": analysis.recipe.digest(),
+        "recipe": to_toml(analysis.recipe),
+        "provenance": record,
+        "seconds": [(stage, f"{value:.2f}") for stage, value in analysis.seconds.items()],
+    }

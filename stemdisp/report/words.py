@@ -1,0 +1,190 @@
+"""Numbers and findings as words: rounding by the error, and the summary paragraph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..materials import parse_zone
+from ..model.analysis import Analysis
+from ..model.profile import Profile
+
+NOTHING = "–"
+"""Stands where a number does not exist."""
+
+JOIN = "\u00a0"
+"""A space at which no line breaks: between a number and its unit."""
+
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+UNITS = {"uC/cm2": "µC/cm²", "deg": "°", "angstrom": "Å"}
+
+
+def unit_text(unit: str) -> str:
+    """A unit as a reader knows it.
+
+    >>> unit_text("uC/cm2")
+    'µC/cm²'
+    """
+    return UNITS.get(unit, unit)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, never in exponents between 0.001 and a million.
+
+    >>> number(0.01234), number(float("nan")), number(1234567.0), number(230.26)
+    ('0.0123', '–', '1.23e+06', '230')
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if not -4 < size < 6:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
+    return f"{value:.{max(digits - 1 - size, 0)}f}".replace("-", "−")
+
+
+def with_error(value: float | None, std: float | None, unit: str = "") -> str:
+    """A number with its error, both to two digits of the error; the number alone where there is no error.
+
+    >>> with_error(18.634, 0.922, "pm").replace(JOIN, " ")
+    '18.63 ± 0.92 pm'
+    >>> with_error(-3.0, None, "pm").replace(JOIN, " ")
+    '−3.00 pm'
+    """
+    shown = f"{JOIN}{unit_text(unit)}" if unit else ""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if std is None or not math.isfinite(std) or std <= 0:
+        return number(value) + shown
+    places = min(max(1 - math.floor(math.log10(std)), 0), 9)
+    return f"{value:.{places}f}{JOIN}±{JOIN}{std:.{places}f}".replace("-", "−") + shown
+
+
+def fixed(value: float, places: int) -> str:
+    """A number with so many decimals, for tables.
+
+    >>> fixed(-0.001, 2), fixed(float("nan"), 1)
+    ('0.00', '–')
+    """
+    if not math.isfinite(value):
+        return NOTHING
+    return f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """A p-value: below 0.001 only that.
+
+    >>> p_value(1e-9), p_value(0.3712)
+    ('< 0.001', '0.37')
+    """
+    if not math.isfinite(value):
+        return NOTHING
+    return "< 0.001" if value < 0.001 else number(value, 2)
+
+
+def overlined(indices: Sequence[int], brackets: str = "[]") -> str:
+    """Miller indices with bars instead of signs.
+
+    >>> overlined((1, -1, 0))
+    '[11\\u03050]'
+    """
+    return brackets[0] + "".join(str(abs(i)) + ("\u0305" if i < 0 else "") for i in indices) + brackets[1]
+
+
+def crystal(analysis: Analysis) -> str:
+    """Name of the crystal and the direction it is seen along."""
+    asked = analysis.recipe.material
+    return f"{asked.name.translate(SUBSCRIPTS)} along {overlined(parse_zone(asked.zone))}"
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "column").replace(JOIN, " "), count(1200, "column").replace(JOIN, " ")
+    ('1 column', '1200 columns')
+    """
+    return f"{n}{JOIN}{noun}{'' if n == 1 else 's'}"
+
+
+def strongest_layer(profile: Profile | None) -> int | None:
+    """Row of the layer with the longest mean displacement; None where no layer has one."""
+    if profile is None or not np.isfinite(profile.magnitude_pm).any():
+        return None
+    return int(np.nanargmax(profile.magnitude_pm))
+
+
+def layer_sentence(profile: Profile, row: int) -> str:
+    """Where and how large the displacement of one layer is."""
+    depth = profile.distance_nm[row]
+    where = f", {number(depth, 2)}{JOIN}nm from the interface" if math.isfinite(depth) else ""
+    return (
+        f"layer {profile.layer[row]}{where}: {number(profile.magnitude_pm[row])}{JOIN}pm "
+        f"({with_error(profile.parallel_pm[row], profile.parallel_sem_pm[row], 'pm')} parallel to the interface, "
+        f"{with_error(profile.normal_pm[row], profile.normal_sem_pm[row], 'pm')} outwards; "
+        f"n{JOIN}={JOIN}{profile.n[row]})"
+    )
+
+
+def _columns(analysis: Analysis) -> str:
+    columns = analysis.columns
+    if columns is None or not (columns.site >= 0).any():
+        found = 0 if analysis.peaks is None else len(analysis.peaks)
+        return f"{count(found, 'peak')} were found; no crystal was assigned to them."
+    assigned = columns.site >= 0
+    usable = int((assigned & columns.usable).sum())
+    return (
+        f"{count(int(assigned.sum()), 'column')} of {crystal(analysis)} were assigned; {usable} have a usable position."
+    )
+
+
+def _cells(analysis: Analysis) -> str:
+    field, cells = analysis.displacement, analysis.cells
+    if cells is None:
+        return ""
+    if field is None:
+        return f"{count(len(cells), 'cell')} were built; without a pixel size there is no displacement in pm."
+    judged = len(field.significant) == len(field)
+    above = f"; {int(field.significant.sum())} of them stand above their error" if judged else ""
+    pair = f"{cells.moving_site} against {cells.reference_site}"
+    return f"{count(int(field.valid.sum()), 'cell')} have a displacement of {pair}{above}."
+
+
+def _interface(analysis: Analysis) -> str:
+    edge = analysis.interface
+    if analysis.cells is None:
+        return ""
+    if edge is None:
+        return "No interface was found, so there are no layers."
+    layers = len(np.unique(edge.layer[edge.layer >= 0]))
+    how = "found automatically" if edge.origin == "automatic" else "given"
+    below = count(layers, overlined(edge.plane, "()") + " layer")
+    return f"An interface was {how}; below it lie {below}, {number(edge.spacing_pm, 4)}{JOIN}pm apart."
+
+
+def reference_sentence(analysis: Analysis) -> str:
+    """What was subtracted from all displacements, or that nothing was and what that means."""
+    field = analysis.displacement
+    if field is None:
+        return ""
+    if field.offset is None:
+        return "Nothing was subtracted: one image alone cannot tell a uniform polarization from a uniform tilt."
+    std = (None, None) if field.offset_std is None else field.offset_std
+    return (
+        f"The mean of the reference region ({count(int(field.offset_cells.sum()), 'cell')}) was subtracted: "
+        f"{with_error(field.offset[0], std[0], 'pm')} to the right and "
+        f"{with_error(field.offset[1], std[1], 'pm')} down, "
+        "which tilt, scan or a uniform displacement may have caused."
+    )
+
+
+def paragraph(analysis: Analysis) -> str:
+    """The finding in a few sentences, made from the numbers alone."""
+    row = strongest_layer(analysis.profile)
+    parts = [_columns(analysis), _cells(analysis), _interface(analysis)]
+    if analysis.profile is not None and row is not None:
+        parts.append(f"The displacement is largest in {layer_sentence(analysis.profile, row)}.")
+    return " ".join(part for part in (*parts, reference_sentence(analysis)) if part)

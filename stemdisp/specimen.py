@@ -1,0 +1,202 @@
+"""The crystal of a synthetic micrograph: every column that can reach the frame, placed by the random streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scene import Edge, Scene
+
+Floats = NDArray[np.float64]
+
+WINDOW = 7.0
+"""Half width of a drawn profile in standard deviations: what is cut off is 2e-11 of the peak."""
+
+SIGMA_BRIGHTEST_A, SIGMA_OTHER_A = 0.50, 0.55
+"""Core widths where the scene gives none: a probe of about 0.8 A with thermal motion."""
+
+SPARE_A = 1.0
+"""Room for displaced columns outside the frame."""
+
+ON_PLANE = 1e-6
+"""Tolerance of "on this plane" in layer spacings; the ranks of ideal columns are fractions."""
+
+_PRESENT, _JITTER, _STRENGTH, _WIDTH = range(4)
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """N columns in the crystal frame (y up, angstrom, from the image centre).
+
+    site
+        (N,) index into the motif's sites.
+    hk
+        (N, 2) cell.
+    ideal
+        (N, 2) place without displacement.
+    layer
+        (N,) layer, 0 = outermost plane of the moving site, -1 = none.
+    present
+        (N,) False for missing columns.
+    jitter_pm
+        (N, 2) random displacement.
+    strength
+        (N,) factor on the site's peak height.
+    sigma_A
+        (N,) width of the profile's core.
+    """
+
+    site: NDArray[np.int64]
+    hk: NDArray[np.int64]
+    ideal: Floats
+    layer: NDArray[np.int64]
+    present: NDArray[np.bool_]
+    jitter_pm: Floats
+    strength: Floats
+    sigma_A: Floats
+
+    def take(self, rows: NDArray[np.bool_]) -> Specimen:
+        """The columns chosen by a mask (N,)."""
+        return Specimen(
+            site=self.site[rows],
+            hk=self.hk[rows],
+            ideal=self.ideal[rows],
+            layer=self.layer[rows],
+            present=self.present[rows],
+            jitter_pm=self.jitter_pm[rows],
+            strength=self.strength[rows],
+            sigma_A=self.sigma_A[rows],
+        )
+
+
+def widths(scene: Scene) -> Floats:
+    """(S,) core width of each site in angstrom."""
+    bright = _brightest(scene)
+    usual = [SIGMA_BRIGHTEST_A if i == bright else SIGMA_OTHER_A for i in range(len(scene.motif.sites))]
+    return np.array([scene.look.sigma_A.get(name, s) for name, s in zip(scene.motif.sites, usual, strict=True)])
+
+
+def contrast(scene: Scene, signal: str) -> Floats:
+    """(S,) peak height of each site relative to the brightest."""
+    usual = scene.motif.contrast(signal).tolist()
+    given = scene.look.abf_amplitude if signal == "ABF" else scene.look.amplitude
+    return np.array([given.get(name, c) for name, c in zip(scene.motif.sites, usual, strict=True)])
+
+
+def outward(scene: Scene, edge: Edge) -> tuple[Floats, float]:
+    """Outward unit normal (crystal frame, y up) and spacing (angstrom) of the layers along an edge."""
+    g = scene.motif.reciprocal(scene.motif.rows(edge.plane))
+    length = float(np.linalg.norm(g))
+    return g / length, 1 / length
+
+
+def origin(scene: Scene) -> Floats:
+    """(2,) place of the motif's (0, 0) of cell (0, 0): crystal frame, angstrom, from the image centre."""
+    place = np.array(scene.view.origin_A, dtype=float)
+    if scene.edge is None:
+        return place
+    normal, spacing = outward(scene, scene.edge)
+    clearance = spacing / 2 if scene.edge.clearance_A is None else scene.edge.clearance_A
+    wanted = scene.edge.offset_A - clearance - _last_ranks(scene, scene.edge)[0] * spacing
+    return np.asarray(place + (wanted - place @ normal) * normal)
+
+
+def build_specimen(scene: Scene) -> Specimen:
+    """Place the columns of a scene: which there are, which are missing, and how each differs from its site."""
+    site, hk, ideal = _grid(scene)
+    n, look = len(site), scene.look
+    # Numbers are drawn from the centre outwards: a larger frame adds columns and changes none.
+    rank = np.lexsort((site, hk[:, 1], hk[:, 0], np.hypot(ideal[:, 0], ideal[:, 1]).round(6))).argsort()
+    present = (_stream(scene, _PRESENT).random(n) >= scene.missing)[rank]
+    jitter = scene.motion.jitter_pm * _stream(scene, _JITTER).standard_normal((n, 2))[rank]
+    strength = 1 + look.amplitude_scatter * _stream(scene, _STRENGTH).standard_normal(n)[rank]
+    sigma = widths(scene)[site] * (1 + look.width_scatter * _stream(scene, _WIDTH).standard_normal(n)[rank])
+    layer, inside = np.full(n, -1), np.ones(n, dtype=bool)
+    if scene.edge is not None:
+        last, outermost = _last_ranks(scene, scene.edge)
+        ranks = (hk + scene.motif.fractions[site]) @ np.array(scene.motif.rows(scene.edge.plane))
+        layer = np.maximum(_below(outermost, ranks), -1)
+        strength = strength * _edge_strength(scene, scene.edge, site, (layer, _below(last, ranks)))
+        inside = (_below(last, ranks) >= 0) | (scene.edge.beyond == "crystal")
+    present &= strength > 0
+    columns = Specimen(
+        site=site, hk=hk, ideal=ideal, layer=layer, present=present, jitter_pm=jitter, strength=strength, sigma_A=sigma
+    )
+    return columns.take(inside)
+
+
+def displacement_pm(scene: Scene, columns: Specimen) -> Floats:
+    """(N, 2) physical displacement of the columns in pm (right, down), jitter included."""
+    motion = scene.motion
+    moved = columns.jitter_pm @ scene.turn
+    moving = columns.site == scene.motif.site(scene.material.moving)
+    moved[moving] += motion.uniform_pm
+    if scene.edge is None:
+        return np.asarray(moved)
+    normal = outward(scene, scene.edge)[0] @ scene.turn
+    parallel = np.array([-normal[1], normal[0]])
+    counted = moving & (columns.layer >= 0)
+    layer = columns.layer[counted]
+    if motion.layers_pm:
+        table = np.array([*motion.layers_pm, (0.0, 0.0)])
+        amount = table[np.minimum(layer, len(table) - 1)]
+    else:
+        amount = np.exp(-layer / motion.decay_layers)[:, None] * [motion.normal_pm, motion.parallel_pm]
+    moved[counted] += amount @ np.stack([normal, parallel])
+    return np.asarray(moved)
+
+
+def _stream(scene: Scene, which: int) -> np.random.Generator:
+    return np.random.default_rng([scene.seed, which])
+
+
+def _brightest(scene: Scene) -> int:
+    return int(scene.motif.contrast("HAADF").argmax())
+
+
+def _last_ranks(scene: Scene, edge: Edge) -> tuple[float, float]:
+    """Rank p x + q y (fractions) of the outermost plane of the terminating site, and of the moving site's last."""
+    rows = np.array(scene.motif.rows(edge.plane))
+    ranks = scene.motif.fractions @ rows
+    last = ranks[scene.motif.site(edge.termination or scene.material.reference)] % 1.0
+    moving = ranks[scene.motif.site(scene.material.moving)]
+    return float(last), float(moving + np.floor(last - moving + ON_PLANE))
+
+
+def _below(rank: float, ranks: Floats) -> NDArray[np.int64]:
+    """(N,) whole layers by which ``ranks`` lie inside the plane ``rank``; negative outside."""
+    return np.floor(rank - ranks + ON_PLANE).astype(np.int64)
+
+
+def _edge_strength(
+    scene: Scene, edge: Edge, site: NDArray[np.int64], layers: tuple[NDArray[np.int64], NDArray[np.int64]]
+) -> Floats:
+    """(N,) factor on the peak height from the oxygen vacancies and the intensity step of an edge.
+
+    ``layers`` are counted from the outermost plane of the moving site (vacancies) and of the crystal (step).
+    """
+    strength = np.where((site == _brightest(scene)) & (layers[1] < edge.step_layers), edge.step, 1.0)
+    for number, fraction in enumerate(edge.vacancies):
+        strength[scene.motif.oxygen[site] & (layers[0] == number)] *= 1 - fraction
+    return strength
+
+
+def _grid(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Sites, cells and ideal places of all columns within reach of the frame.
+
+    The disc they fill and their order do not depend on the rotation.
+    """
+    motif, start = scene.motif, origin(scene)
+    tail = scene.look.tail_ratio if scene.look.tail > 0 else 1.0
+    walked = SPARE_A + 3 * (scene.dose.frames - 1) ** 0.5 * scene.scan.drift_pm / 100
+    radius = scene.radius_A + WINDOW * tail * float(widths(scene).max()) + walked
+    steps = np.linalg.norm(np.linalg.inv(motif.cell_A), axis=0).max() * (radius + np.linalg.norm(start))
+    line = np.arange(-int(steps) - 2, int(steps) + 3)
+    cells = np.stack([axis.ravel() for axis in np.meshgrid(line, line, indexing="ij")], axis=1)
+    hk = np.repeat(cells, len(motif.sites), axis=0)
+    site = np.tile(np.arange(len(motif.sites)), len(cells))
+    ideal = start + (hk + motif.fractions[site]) @ motif.cell_A
+    near = (np.hypot(ideal[:, 0], ideal[:, 1]) < radius) & (contrast(scene, "HAADF") > 0)[site]
+    return site[near], hk[near], ideal[near]

@@ -1,0 +1,1 @@
+"""The steps of an analysis: one module, one public function; no step imports another."""

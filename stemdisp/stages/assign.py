@@ -1,0 +1,199 @@
+"""Give every column its site and cell: walk the brightest sublattice from a seed, then place the other sites among it.
+
+Indexing happens once, here.  Columns no peak stood for are predicted from their neighbours; at the rim of the crystal, where
+a site has only part of its neighbours, a column is listed only if the image shows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import StageError
+from ..fitting.joint import amplitudes
+from ..fitting.walk import Walk, walk
+from ..flags import Flag
+from ..model.columns import Columns
+from ..model.lattice import Lattice
+from ..model.micrograph import Signal
+from ..recipe import AssignSection
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+EVIDENCE = 0.45
+"""Contrast, as a share of the median of its site, that a column at the rim of the crystal must show."""
+
+TYPICAL_SIGMA_A = 0.5
+"""Width of a column (angstrom, standard deviation) good enough to compare contrasts."""
+
+FAINT = 0.08
+"""Sites fainter than this share of the brightest cannot be judged one by one; at the rim they are listed only when complete."""
+
+
+@dataclass(frozen=True)
+class _Anchors:
+    """Brightest-site columns: cell (n, 2), place (n, 2) px, local cell vectors (n, 2, 2) px."""
+
+    hk: Ints
+    xy: Floats
+    cell: Floats
+
+    def joined(self, hk: Ints, xy: Floats, cell: Floats) -> _Anchors:
+        """With more of them."""
+        return _Anchors(
+            np.concatenate([self.hk, hk]), np.concatenate([self.xy, xy]), np.concatenate([self.cell, cell])
+        )
+
+
+def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSection) -> Columns:
+    """Columns of all sites of the crystal that contains the lattice's origin.
+
+    Parameters
+    ----------
+    peaks
+        Bare maxima.
+    lattice
+        Average lattice; its origin must lie in the crystal.
+    signal
+        The image, to judge columns at the rim.
+    recipe
+        ``tolerance`` in shortest column distances; ``minimum_cells``.
+
+    Returns
+    -------
+    Columns
+        N rows inside the frame, ordered by site, h, k; ``PREDICTED`` where no peak stood.
+
+    Raises
+    ------
+    StageError
+        Fewer than ``minimum_cells`` columns of the brightest site continue the lattice.
+    """
+    motif = lattice.motif
+    brightest = int(motif.contrast(signal.name).argmax())
+    tolerance = recipe.tolerance * motif.shortest_distance_A * 100 / float(lattice.scale_pm.mean())
+    seed_hk = np.array([(h, k) for h in range(-2, 3) for k in range(-2, 3)])
+    seeds = lattice.position(seed_hk, np.full(len(seed_hk), brightest))
+    found = walk(peaks.xy, seeds, seed_hk, lattice.cell, tolerance)
+    if len(found.row) < recipe.minimum_cells:
+        raise StageError(
+            f"{signal.name}: no lattice found: {len(found.row)} {motif.sites[brightest]} columns continue the lattice, "
+            f"{recipe.minimum_cells} are needed; check material, zone and pixel size"
+        )
+    ny, nx = signal.image.shape
+    anchors = _fill_holes(_Anchors(found.hk, peaks.xy[found.row], found.cell))
+    anchors = _to_the_frame(anchors, lattice, signal)
+    parts = [_candidates(anchors, lattice, site, brightest, (ny, nx)) for site in range(len(motif.sites))]
+    site = np.concatenate([np.full(len(hk), s) for s, (hk, _, _) in enumerate(parts)])
+    hk, xy, complete = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    order = np.lexsort((hk[:, 1], hk[:, 0], site))
+    order = order[_inside(xy[order], (ny, nx))]
+    flags, xy = _claim_peaks(xy[order], peaks, tolerance / 2)
+    table = Columns.at(
+        xy, motif.sites, (signal.name,), site=site[order], hk=hk[order], island=np.zeros(len(order), dtype=np.int64), flags=flags
+    )
+    return table.take(_shown(xy, site[order], complete[order], lattice, signal))
+
+
+def _fill_holes(anchors: _Anchors) -> _Anchors:
+    """Add cells that no peak stands for and that have anchors on both sides along a or along b."""
+    place = {(int(h), int(k)): i for i, (h, k) in enumerate(anchors.hk)}
+    missing: dict[tuple[int, int], tuple[int, int]] = {}
+    for (h, k), i in place.items():
+        for dh, dk in ((1, 0), (0, 1)):
+            for gap in (2, 3):
+                other = place.get((h + gap * dh, k + gap * dk))
+                between = [(h + n * dh, k + n * dk) for n in range(1, gap)]
+                if other is not None and all(b not in place for b in between):
+                    missing |= {b: (i, other) for b in between}
+    if not missing:
+        return anchors
+    ends = np.array(list(missing.values()))
+    hk = np.array(list(missing), dtype=np.int64)
+    xy = np.mean(
+        [anchors.xy[e] + np.einsum("ni,nij->nj", (hk - anchors.hk[e]).astype(float), anchors.cell[e]) for e in ends.T], axis=0
+    )
+    return anchors.joined(hk, xy, anchors.cell[ends].mean(axis=1))
+
+
+def _inside(xy: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """(n,) positions within the frame (its pixels' outer edges)."""
+    return np.asarray(((xy > -0.5) & (xy < np.array([shape[1], shape[0]]) - 0.5)).all(axis=1))
+
+
+def _candidates(
+    anchors: _Anchors, lattice: Lattice, site: int, brightest: int, shape: tuple[int, int]
+) -> tuple[Ints, Floats, NDArray[np.bool_]]:
+    """Cells (n, 2), places (n, 2) and completeness (n,) of a site, from all the anchors around each place.
+
+    A neighbour that would stand outside the frame does not make a place incomplete.
+    """
+    motif = lattice.motif
+    if site == brightest:
+        return anchors.hk, anchors.xy, np.ones(len(anchors.hk), dtype=bool)
+    offsets = motif.neighbours(motif.sites[site], motif.sites[brightest])
+    targets = (anchors.hk[:, None, :] - offsets).reshape(-1, 2)
+    step = motif.fractions[site] - motif.fractions[brightest] - offsets
+    places = (anchors.xy[:, None, :] + step @ anchors.cell).reshape(-1, 2)
+    hk, index, count = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
+    index = index.ravel()
+    xy = np.stack([np.bincount(index, places[:, i], len(hk)) for i in (0, 1)], axis=1) / count[:, None]
+    around = (xy[:, None, :] - step @ lattice.cell).reshape(-1, 2)
+    unseen = (~_inside(around, shape)).reshape(len(hk), len(offsets)).sum(axis=1)
+    return hk, xy, count + unseen >= len(offsets)
+
+
+def _to_the_frame(anchors: _Anchors, lattice: Lattice, signal: Signal) -> _Anchors:
+    """Add the columns that the frame cuts, where no maximum can be seen, as far as the image shows them."""
+    ny, nx = signal.image.shape
+    steps = np.array([(h, k) for h in (-1, 0, 1) for k in (-1, 0, 1) if h or k])
+    high = np.array([nx, ny]) - 1
+    reach = 0.5 * np.linalg.norm(lattice.cell, axis=1).min()
+    known = {tuple(c) for c in anchors.hk.tolist()}
+    places: dict[tuple[int, int], list[int]] = {}
+    xy = (anchors.xy[:, None, :] + steps @ anchors.cell).reshape(-1, 2)
+    cut = _inside(xy, (ny, nx)) & ((xy < reach) | (xy > high - reach)).any(axis=1)
+    hk = (anchors.hk[:, None, :] + steps).reshape(-1, 2)
+    for i in np.flatnonzero(cut):
+        cell = (int(hk[i, 0]), int(hk[i, 1]))
+        if cell not in known:
+            places.setdefault(cell, []).append(int(i))
+    if not places:
+        return anchors
+    more = anchors.joined(
+        np.array(list(places), dtype=np.int64),
+        np.array([xy[rows].mean(axis=0) for rows in places.values()]),
+        np.array([anchors.cell[[i // len(steps) for i in rows]].mean(axis=0) for rows in places.values()]),
+    )
+    brightest = np.full(len(more.hk), int(lattice.motif.contrast(signal.name).argmax()))
+    seen = _shown(more.xy, brightest, np.arange(len(more.hk)) < len(anchors.hk), lattice, signal)
+    return _Anchors(more.hk[seen], more.xy[seen], more.cell[seen])
+
+
+def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Floats]:
+    """Flags (n,) and starts (n, 2): a place with a peak within ``tolerance`` px starts there, the others are predicted."""
+    from scipy.spatial import cKDTree
+
+    distance, near = cKDTree(peaks.xy).query(xy)
+    claimed = distance <= tolerance
+    start = np.where(claimed[:, None], peaks.xy[near], xy)
+    return np.where(claimed, 0, int(Flag.PREDICTED)), start
+
+
+def _shown(
+    xy: Floats, site: Ints, complete: NDArray[np.bool_], lattice: Lattice, signal: Signal
+) -> NDArray[np.bool_]:
+    """(N,) columns to list: complete ones, and rim columns whose contrast is what is usual for their site.
+
+    Contrasts come from a linear fit of all columns at once, so that the tail of a bright neighbour is not taken for a column.
+    """
+    strength = lattice.motif.contrast(signal.name)
+    sigma = TYPICAL_SIGMA_A * 100 / float(lattice.scale_pm.mean())
+    contrast = signal.contrast * amplitudes(signal.image.astype(float), xy, sigma)
+    usual = np.full(len(strength), np.inf)
+    for s in np.unique(site[complete]):
+        usual[s] = np.median(contrast[complete & (site == s)])
+    return np.asarray(complete | ((strength[site] >= FAINT) & (contrast >= EVIDENCE * usual[site])))

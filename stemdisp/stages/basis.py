@@ -1,0 +1,145 @@
+"""Find the average lattice: cell vectors from the power spectrum, origin from the average unit cell.
+
+The motif of the material decides both: its harmonics choose rotation and scale (so that neither a multiple nor a fraction
+of the cell wins), and its columns' expected strengths choose which place in the cell is which site. A perovskite's
+projections have a two-fold axis, so the two directions of a cell vector are the same crystal; a points right or up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crystal import Motif
+from ..errors import StageError
+from ..fitting.fourier import CellFit, find_cell, fold, local_amplitude, spectrum
+from ..fitting.peaks import filled
+from ..model.columns import Columns
+from ..model.lattice import Lattice
+from ..model.micrograph import PixelSize, Signal
+from ..recipe import BasisSection
+
+Floats = NDArray[np.float64]
+
+FINEST_A = 1.4
+"""Spacings below this (angstrom) are not used to find the lattice: thermal motion and probe hide them."""
+
+SCALE_RANGE_PX_PER_A = (2.0, 25.0)
+"""Magnifications tried where the pixel size is unknown: 8 to 100 px per 4 angstrom."""
+
+FOLD_BINS = 24
+"""Bins of the average unit cell along each axis."""
+
+FOLD_CELLS = 12
+"""Cells across the region the average unit cell is taken from."""
+
+
+def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection) -> Lattice:
+    """The lattice of ``motif`` in an image.
+
+    Parameters
+    ----------
+    signal
+        Image of columns.
+    motif
+        Projected structure to look for.
+    pixel_size
+        None = the magnification is searched as well.
+    recipe
+        ``scale_tolerance`` and ``significance``.
+
+    Returns
+    -------
+    Lattice
+        With ``origin`` inside the best-ordered region of the image.
+
+    Raises
+    ------
+    StageError
+        No lattice stands above chance.
+    """
+    image = signal.contrast * filled(signal.image)
+    found = _search(image, motif, pixel_size, recipe, signal.name)
+    if found.significance < recipe.significance:
+        raise StageError(
+            f"{signal.name}: no lattice found: Fourier peaks of {motif.material.name} stand {found.significance:.1f} times above "
+            f"chance, {recipe.significance:g} are needed; check material, zone and pixel size, or choose an ordered area"
+        )
+    centre = _best_ordered(image, found.cell)
+    origin = _origin(image, motif, found.cell, centre, signal.name)
+    return Lattice(motif, origin, found.cell[0], found.cell[1])
+
+
+def _search(
+    image: Floats, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str
+) -> CellFit:
+    power = spectrum(image)
+    if pixel_size is None:
+        low, high = SCALE_RANGE_PX_PER_A
+        scales = np.exp(np.arange(np.log(low), np.log(high), 0.012))
+        aspect = 1.0
+    else:
+        aspect = pixel_size.y_pm / pixel_size.x_pm
+        expected = 100 / pixel_size.x_pm
+        scales = expected * np.arange(1 - recipe.scale_tolerance, 1 + recipe.scale_tolerance + 1e-9, 0.01)
+    return find_cell(
+        power,
+        motif.cell_A,
+        motif.fractions,
+        motif.contrast(signal),
+        scales=scales,
+        highest=1 / FINEST_A,
+        aspect=aspect,
+    )
+
+
+def _best_ordered(image: Floats, cell: Floats) -> Floats:
+    """(2,) where the lattice's first harmonics are strongest, one region away from the image's edge if possible."""
+    reciprocal = np.linalg.inv(cell).T
+    sigma = FOLD_CELLS / 4 * float(np.linalg.norm(cell, axis=1).max())
+    strength = local_amplitude(image, reciprocal, sigma)
+    ny, nx = image.shape
+    margin_y, margin_x = min(ny // 4, int(sigma)), min(nx // 4, int(sigma))
+    inner = strength[margin_y : ny - margin_y, margin_x : nx - margin_x]
+    y, x = np.unravel_index(int(inner.argmax()), inner.shape)
+    return np.array([x + margin_x, y + margin_y], dtype=float)
+
+
+def _origin(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: str) -> Floats:
+    """(2,) where the motif's (0, 0) lies nearest to ``centre``: the shift at which the average cell looks most like the motif."""
+    ny, nx = image.shape
+    y, x = np.indices((ny, nx))
+    reach = FOLD_CELLS / 2 * np.linalg.norm(cell, axis=1).max()
+    weight = (np.hypot(x - centre[0], y - centre[1]) <= reach).astype(float)
+    average = fold(image, centre, cell, FOLD_BINS, weight)
+    grid = np.arange(FOLD_BINS) / FOLD_BINS + 0.5 / FOLD_BINS
+    expected = np.zeros((FOLD_BINS, FOLD_BINS))
+    for fraction, strength in zip(motif.fractions, motif.contrast(signal), strict=True):
+        away = np.stack(np.meshgrid(grid - fraction[0], grid - fraction[1]), axis=-1)
+        away = (away + 0.5) % 1.0 - 0.5
+        expected += strength * np.exp(-((away @ motif.cell_A) ** 2).sum(axis=-1) / (2 * 0.5**2))
+    match = np.fft.irfft2(
+        np.fft.rfft2(average - average.mean()) * np.conj(np.fft.rfft2(expected - expected.mean())), s=average.shape
+    )
+    j, i = np.unravel_index(int(match.argmax()), match.shape)
+    shift = np.array([i + _vertex(match[j], i), j + _vertex(match[:, i], j)]) / FOLD_BINS
+    return np.asarray(centre + ((shift + 0.5) % 1.0 - 0.5) @ cell)
+
+
+def _vertex(values: Floats, i: int) -> float:
+    before, after = values[i - 1], values[(i + 1) % len(values)]
+    return float(0.5 * (before - after) / min(before - 2 * values[i] + after, -1e-12))
+
+
+def fit_lattice(columns: Columns, lattice: Lattice) -> Lattice:
+    """The lattice through the measured positions of the reference sites, by least squares.
+
+    Raises StageError where fewer than three columns are usable.
+    """
+    motif = lattice.motif
+    rows = columns.of_site(motif.material.reference) & columns.usable
+    if rows.sum() < 3:
+        raise StageError(f"no lattice found: only {int(rows.sum())} usable {motif.material.reference} columns, three are needed")
+    design = np.column_stack([np.ones(rows.sum()), columns.hk[rows] + motif.fractions[columns.site[rows]]])
+    solution = np.linalg.lstsq(design, columns.xy[rows], rcond=None)[0]
+    return Lattice(motif, solution[0], solution[1], solution[2])

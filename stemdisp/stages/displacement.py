@@ -1,0 +1,162 @@
+"""Measure how far each moving column stands from the centroid of its reference neighbours.
+
+The only place where px becomes pm.  The mean over a bulk region is taken off where there is one: a uniform shift of all
+cells is first of all a tilt of the specimen or an offset of the scan, and one image alone cannot tell it from a uniform
+polarization.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..flags import Flag
+from ..model.cells import UnitCells
+from ..model.columns import Columns
+from ..model.fields import VectorField
+from ..model.interface import Interface
+from ..model.micrograph import PixelSize
+from ..recipe import DisplacementSection
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FALSE_DISCOVERY = 0.05
+"""Share of cells called significant that may be so by chance (Benjamini and Hochberg 1995,
+doi 10.1111/j.2517-6161.1995.tb02031.x)."""
+
+FEWEST_BULK_CELLS = 8
+TREND_LEVEL = 0.01
+"""A region is flat where neither component has a linear trend with the distance at this level."""
+
+
+@dataclass(frozen=True)
+class Zero:
+    """Cells (M,) whose mean is the zero of the displacement, and the sentence that says why."""
+
+    cells: Mask
+    sentence: str
+
+
+def displacement(
+    columns: Columns,
+    cells: UnitCells,
+    interface: Interface | None,
+    pixel_size: PixelSize,
+    recipe: DisplacementSection,
+    region: Floats | None = None,
+) -> VectorField:
+    """Displacements in pm.
+
+    Parameters
+    ----------
+    columns, cells
+        Measured columns and the cells built on them.
+    interface
+        Where there is one, a deep and flat part of the crystal is the reference.
+    pixel_size
+        Width and height of a pixel.
+    recipe
+        Which reference is subtracted.
+    region
+        (P, 2) corners in px of a reference region drawn for this image; it wins over the automatic one.
+
+    Returns
+    -------
+    VectorField
+        M vectors at the cells' centroids; NaN where a cell is incomplete.
+    """
+    pm = pixel_size.xy_pm
+    uv = (columns.xy[cells.moving] - cells.xy) * pm
+    reference_cov = cells.gather(columns.cov.reshape(-1, 4)).sum(axis=1).reshape(-1, 2, 2) / cells.reference.shape[1] ** 2
+    cov = (columns.cov[cells.moving] + reference_cov) * pm[:, None] * pm
+    missing = (cells.flags & int(Flag.INCOMPLETE)) > 0
+    uv[missing], cov[missing] = np.nan, np.nan
+    zero = _zero(uv, cells, interface, recipe, region)
+    usable = zero.cells & np.isfinite(uv).all(axis=1)
+    if usable.sum() < FEWEST_BULK_CELLS:
+        sentence = zero.sentence if not zero.cells.any() else f"the reference region has only {int(usable.sum())} cells; nothing was subtracted"
+        return VectorField("pm", cells.xy, uv, cov, significant=significant(uv, cov), assumption=sentence)
+    offset = uv[usable].mean(axis=0)
+    scatter = np.cov(uv[usable].T)
+    uv = uv - offset
+    return VectorField(
+        unit="pm",
+        xy=cells.xy,
+        uv=uv,
+        cov=cov,
+        offset=offset,
+        offset_std=np.sqrt(np.diag(scatter) / usable.sum()),
+        offset_cells=usable,
+        significant=significant(uv, np.broadcast_to(scatter, cov.shape)),
+        assumption=zero.sentence,
+    )
+
+
+def _zero(
+    uv: Floats, cells: UnitCells, interface: Interface | None, recipe: DisplacementSection, region: Floats | None
+) -> Zero:
+    nothing = np.zeros(len(cells), dtype=bool)
+    if recipe.reference == "none":
+        return Zero(nothing, "nothing was subtracted, as the recipe says")
+    if region is not None:
+        return Zero(_within(cells.xy, region), "the mean of the region drawn on this image was subtracted")
+    if interface is None:
+        return Zero(
+            nothing,
+            "no interface, so nothing was subtracted: one image alone cannot tell a uniform polarization from a uniform tilt",
+        )
+    if recipe.bulk_from_layer is not None:
+        first = recipe.bulk_from_layer
+        return Zero(interface.layer >= first, f"the mean of layers {first} and deeper was subtracted, as the recipe says")
+    return _bulk(uv, interface)
+
+
+def _bulk(uv: Floats, interface: Interface) -> Zero:
+    """The deeper half of the crystal, or less of it until it shows no trend with the distance."""
+    known = np.isfinite(uv).all(axis=1) & (interface.layer >= 0)
+    if not known.any():
+        return Zero(known, "no cell is complete, so nothing was subtracted")
+    deepest = int(interface.layer[known].max())
+    for first in range((deepest + 1) // 2, deepest):
+        region = known & (interface.layer >= first)
+        if region.sum() < FEWEST_BULK_CELLS:
+            break
+        if min(_trend_level(interface.distance_nm[region], uv[region, i]) for i in (0, 1)) > TREND_LEVEL:
+            return Zero(region, f"the mean of the bulk (layers {first} to {deepest}, no trend with distance) was subtracted")
+    first = (2 * deepest) // 3
+    return Zero(
+        known & (interface.layer >= first),
+        f"the mean of layers {first} to {deepest} was subtracted although they still show a trend with distance",
+    )
+
+
+def _trend_level(x: Floats, y: Floats) -> float:
+    """Two-sided level at which the slope of y(x) differs from zero; 1 where x does not vary."""
+    from scipy.stats import linregress
+
+    return float(linregress(x, y).pvalue) if np.ptp(x) > 0 and np.ptp(y) > 0 else 1.0
+
+
+def _within(xy: Floats, corners: Floats) -> Mask:
+    from skimage.measure import points_in_poly
+
+    return np.asarray(points_in_poly(np.nan_to_num(xy, nan=-1e9), corners))
+
+
+def significant(uv: Floats, cov: Floats) -> Mask:
+    """(M,) vectors that stand above their covariance (M, 2, 2), with the false discovery rate held at 5 %."""
+    known = np.isfinite(uv).all(axis=1) & np.isfinite(cov).all(axis=(1, 2))
+    known[known] &= np.linalg.det(cov[known]) > 0
+    level = np.ones(len(uv))
+    solved = np.linalg.solve(cov[known], uv[known][:, :, None])[:, :, 0]
+    level[known] = np.exp(-0.5 * (uv[known] * solved).sum(axis=1))
+    order = np.argsort(level, kind="stable")
+    rank = np.arange(1, len(uv) + 1)
+    passed = np.flatnonzero(known[order] & (level[order] <= FALSE_DISCOVERY * rank / max(int(known.sum()), 1)))
+    result = np.zeros(len(uv), dtype=bool)
+    if len(passed):
+        result[order[: passed[-1] + 1]] = True
+    return result & known

@@ -1,0 +1,116 @@
+"""Look at what could fool the reader: calibration, distortion, reference offset, shift of the signals, columns in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..flags import SENTENCES, Flag
+from ..model.cells import UnitCells
+from ..model.columns import Columns
+from ..model.fields import VectorField
+from ..model.lattice import Lattice
+from ..model.micrograph import PixelSize
+from ..model.quality import Check, Quality
+
+CALIBRATION_TOLERANCE = 0.03
+"""Departure of the pixel size from the lattice's beyond which the calibration is doubted."""
+
+LARGE_OFFSET_PM = 5.0
+"""Reference offset beyond which tilt or scan distortion is worth a warning."""
+
+LARGE_SHARE = 0.1
+"""Share of flagged columns worth a warning."""
+
+
+def quality(
+    columns: Columns,
+    lattice: Lattice,
+    pixel_size: PixelSize | None,
+    cells: UnitCells,
+    displacement: VectorField | None,
+    shifts: Mapping[str, tuple[float, float]],
+) -> Quality:
+    """Every check as a number, a unit and a sentence.
+
+    ``shifts`` are the signals' shifts (x, y) px; ``pixel_size`` and ``displacement`` may be missing.
+    """
+    checks = [*_calibration(lattice, pixel_size), *_offset(displacement), *_shifts(shifts)]
+    checks += _flagged(columns, cells)
+    return Quality(tuple(checks))
+
+
+def _calibration(lattice: Lattice, pixel_size: PixelSize | None) -> list[Check]:
+    found = []
+    material = lattice.motif.material
+    if pixel_size is not None:
+        for axis, size, measured in zip("xy", pixel_size.xy_pm, lattice.scale_pm, strict=True):
+            off = float(measured / size - 1)
+            sentence = (
+                f"along {axis} a pixel is {size:.4g} pm ({pixel_size.origin}) and {measured:.4g} pm by the lattice of "
+                f"{material.name}: {100 * abs(off):.1f} % {'more' if off > 0 else 'less'}"
+            )
+            warn = abs(off) > CALIBRATION_TOLERANCE
+            if warn:
+                sentence += "; check the calibration, or pass --pixel-size lattice"
+            found.append(Check(f"pixel_size_{axis}", 100 * off, None, "%", sentence, warn))
+    shear = lattice.shear_deg
+    found.append(Check("shear", shear, None, "deg", f"the scan's axes are {90 - shear:.2f} degrees apart, seen from the lattice"))
+    return found
+
+
+def _offset(field: VectorField | None) -> list[Check]:
+    if field is None:
+        return []
+    if field.offset is None or field.offset_std is None:
+        known = field.valid
+        mean = field.uv[known].mean(axis=0) if known.any() else np.zeros(2)
+        sentence = f"{field.assumption}; the mean of all cells is ({mean[0]:.1f}, {mean[1]:.1f}) pm"
+        return [Check("mean_displacement", float(np.hypot(*mean)), None, "pm", sentence)]
+    size = float(np.hypot(*field.offset))
+    error = float(np.hypot(*(field.offset * field.offset_std)) / size) if size else float(field.offset_std.max())
+    sentence = (
+        f"{field.assumption}: ({field.offset[0]:.1f} +- {field.offset_std[0]:.1f}, {field.offset[1]:.1f} +- "
+        f"{field.offset_std[1]:.1f}) pm over {int(field.offset_cells.sum())} cells, read as tilt or scan offset"
+    )
+    warn = size > LARGE_OFFSET_PM
+    if warn:
+        sentence += f"; more than {LARGE_OFFSET_PM:g} pm: tilt the specimen better, or doubt displacements below this size"
+    return [Check("reference_offset", size, error, "pm", sentence, warn)]
+
+
+def _shifts(shifts: Mapping[str, tuple[float, float]]) -> list[Check]:
+    return [
+        Check(
+            f"shift_{name}",
+            float(np.hypot(*shift)),
+            None,
+            "px",
+            f"{name} is shifted by ({shift[0]:.3f}, {shift[1]:.3f}) px against the position signal and was aligned on the columns",
+        )
+        for name, shift in shifts.items()
+        if shift != (0.0, 0.0)
+    ]
+
+
+def _flagged(columns: Columns, cells: UnitCells) -> list[Check]:
+    found = []
+    for flag in (Flag.WEAK, Flag.NO_CONVERGENCE, Flag.FAR_FROM_LATTICE, Flag.BAD_PIXELS):
+        count = int(((columns.flags & int(flag)) > 0).sum())
+        if count:
+            share = count / len(columns)
+            sentence = f"{count} columns are flagged {flag.name}: {SENTENCES[flag]}"
+            found.append(Check(str(flag.name).lower(), count, None, "columns", sentence, share > LARGE_SHARE))
+    incomplete = int(((cells.flags & int(Flag.INCOMPLETE)) > 0).sum())
+    found.append(
+        Check(
+            "incomplete_cells",
+            incomplete,
+            None,
+            "cells",
+            f"{incomplete} of {len(cells)} cells have no displacement: {SENTENCES[Flag.INCOMPLETE]}",
+            incomplete > 0.5 * max(len(cells), 1),
+        )
+    )
+    return found

@@ -1,0 +1,175 @@
+"""Measure every column's position to a small fraction of a pixel, all columns of an image together.
+
+Reads the raw pixels, never filtered ones.  One joint fit (fitting.joint) of amplitudes, positions, one width per group of
+sites, one tail and a smooth background, with phantom columns outside the frame; then each weak column again on the image
+minus all others, on a plane shrunk by empirical Bayes (fitting.local).  A single Gaussian per column, or neighbours left out
+of the model, would make displacements at an interface where there are none.
+
+Covariances are the inverse curvature of the fit times its mean square residual.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend import CPU, Device
+from ..fitting.joint import JointFit, Problem, fit, initial_state
+from ..fitting.local import LocalFit, cut_windows, fit_windows
+from ..fitting.surround import inside_share, phantoms
+from ..flags import Flag
+from ..model.columns import Columns
+from ..model.lattice import Lattice
+from ..model.micrograph import Signal
+from ..recipe import RefineSection
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SIGMA_A = 0.5
+"""Width (angstrom) the fit starts from: thermal motion and probe of an aberration-corrected microscope."""
+
+RADIUS_BRIGHT_A, RADIUS_A = 3.2, 2.6
+"""Where profiles end (angstrom): the brightest site's tail still counts under its neighbours, the others' does not."""
+
+INNER = 0.6
+"""Pixels farther from every column than this share of the shortest lattice vector are not fitted."""
+
+MARGIN_A = 3.0
+"""How far outside the frame phantom columns are placed (angstrom)."""
+
+CORE_A, CORE_SHARE = 0.6, 0.7
+"""A column with less than this share of a core of this radius (angstrom) inside the frame keeps its place."""
+
+LIMIT = 0.35
+"""How far a column may move from its start, in shortest column distances."""
+
+TAIL_START = 0.1
+"""Tail weight the fit starts from."""
+
+WEAK_SNR, WEAK_SHARE = 3.0, 1 / 3
+"""A column is weak below this many standard deviations, or this share of its site's median contrast."""
+
+
+def refine(
+    signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection, device: Device = CPU
+) -> Columns:
+    """Sub-pixel positions of all columns in one signal.
+
+    Parameters
+    ----------
+    signal
+        Raw image.
+    columns
+        Assigned columns with starting positions; a start may be off by half a pixel to two.
+    lattice
+        Average lattice, for phantoms and scale.
+    recipe
+        Weights, profile, oxygen in HAADF, background, window, tolerance, iterations.
+    device
+        Where the sums over pixels are computed.
+
+    Returns
+    -------
+    Columns
+        The same rows with ``xy``, ``cov`` (px^2), ``amplitude``, ``sigma`` (px), ``background``, ``residual`` and ``flags``.
+    """
+    problem, n = _problem(signal, columns, lattice, recipe)
+    scale = 100 / float(lattice.scale_pm.mean())
+    groups = int(problem.group.max()) + 1
+    tail = TAIL_START if problem.tail else 0.0
+    start = initial_state(problem, np.full(groups, SIGMA_A * scale), tail)
+    joint = fit(problem, start, tolerance=recipe.tolerance, max_iterations=recipe.max_iterations, device=device)
+    strength = lattice.motif.contrast(signal.name)[columns.site]
+    again = np.flatnonzero((strength < 1) & joint.state.free[:n])
+    local = _refit(signal, problem, joint, again, scale * recipe.weak_window, recipe, device)
+    return _table(signal, columns, problem, joint, again, local)
+
+
+def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection) -> tuple[Problem, int]:
+    """The joint problem of listed columns and phantoms, and how many are listed."""
+    ny, nx = signal.image.shape
+    motif, n = lattice.motif, len(columns)
+    scale = 100 / float(lattice.scale_pm.mean())
+    outside, outside_site, tied = phantoms(columns.xy, columns.site, columns.hk, lattice.cell, (ny, nx), MARGIN_A * scale)
+    xy = np.concatenate([columns.xy, outside])
+    site = np.concatenate([columns.site, outside_site])
+    strength = motif.contrast(signal.name)
+    bright = strength[site] == 1
+    free = np.zeros(len(xy), dtype=bool)
+    free[:n] = inside_share(columns.xy, (ny, nx), CORE_A * scale) >= CORE_SHARE
+    if signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed":
+        free &= ~motif.oxygen[site]
+    group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
+    problem = Problem(
+        image=signal.image.astype(float),
+        start=xy,
+        group=group,
+        radius=np.where(bright, RADIUS_BRIGHT_A, RADIUS_A) * scale,
+        inner=np.full(len(xy), INNER * np.linalg.norm(lattice.cell, axis=1).min()),
+        free=free,
+        tied=np.concatenate([np.full((n, 3), -1), tied]),
+        spacing=recipe.background_spacing * float(np.linalg.norm(lattice.cell, axis=1).min()),
+        limit=np.full(len(xy), LIMIT * motif.shortest_distance_A * scale),
+        weights=recipe.weights,
+        tail=recipe.profile == "tailed",
+    )
+    return problem, n
+
+
+def _refit(
+    signal: Signal, problem: Problem, joint: JointFit, rows: Ints, radius: float, recipe: RefineSection, device: Device
+) -> LocalFit:
+    """The weak columns again, on the image minus everything else."""
+    rest = np.where(joint.weight > 0, signal.image - joint.model, 0.0)
+    sigma = np.exp(joint.state.shape.log_sigma)[problem.group[rows]]
+    windows = cut_windows(rest, joint.weight, joint.state.xy[rows], radius, device)
+    windows = windows.with_columns(joint.state.shape, sigma, joint.state.xy[rows], joint.state.amplitude[rows], device)
+    return fit_windows(
+        windows,
+        joint.state.shape,
+        sigma,
+        joint.state.xy[rows],
+        limit=problem.limit[rows],
+        tolerance=recipe.tolerance,
+        max_iterations=recipe.max_iterations,
+        device=device,
+    )
+
+
+def _table(
+    signal: Signal, columns: Columns, problem: Problem, joint: JointFit, again: Ints, local: LocalFit
+) -> Columns:
+    """The column table of both fits, with its flags."""
+    n, state = len(columns), joint.state
+    xy, amplitude, covariance = state.xy[:n].copy(), state.amplitude[:n].copy(), joint.covariance[:n].copy()
+    moving = joint.moving[:n].copy()
+    xy[again], amplitude[again], covariance[again] = local.xy, local.amplitude, local.covariance
+    moving[again] = local.moving
+    sigma, angle = state.shape.axes()
+    std = np.sqrt(covariance[:, 0, 0])
+    held = ~problem.free[:n]
+    flags = columns.flags & int(Flag.PREDICTED | Flag.EDITED | Flag.EXCLUDED)
+    edge = inside_share(columns.xy, (signal.image.shape[0], signal.image.shape[1]), 1.0) < 0
+    flags |= np.where(edge, int(Flag.EDGE), 0)
+    flags |= np.where(held, int(Flag.FIXED_POSITION), 0)
+    flags |= np.where(joint.runaway[:n], int(Flag.FAR_FROM_LATTICE), 0)
+    flags |= np.where(moving & ~held, int(Flag.NO_CONVERGENCE), 0)
+    height = signal.contrast * amplitude
+    for site in range(len(columns.sites)):
+        of_site = columns.site == site
+        if of_site.any():
+            usual = np.median(height[of_site])
+            weak = of_site & ((height < WEAK_SHARE * usual) | (height < WEAK_SNR * std))
+            flags |= np.where(weak, int(Flag.WEAK), 0)
+    return columns.replace(
+        signals=(signal.name,),
+        signal=np.zeros(n, dtype=np.int64),
+        xy=xy,
+        cov=covariance[:, 1:, 1:],
+        amplitude=amplitude,
+        amplitude_std=std,
+        sigma=sigma[problem.group[:n]],
+        angle_deg=np.full(n, angle),
+        flags=flags,
+    )

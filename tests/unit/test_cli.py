@@ -1,0 +1,344 @@
+"""Commands as a user types them: what is printed where, and the exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+import stemdisp
+from stemdisp import recipe as recipes
+from stemdisp.batch.lock import LOCK
+from stemdisp.cli import app
+from stemdisp.errors import StageError
+
+ROOT = Path(stemdisp.__file__).parents[1]
+KTO = ["--material", "KTaO3", "--zone", "1-10"]
+HOSTILE = ["<script>x", "[red]x", "=cmd()", "a b \u00e9\u753b", "x\ny\x1b[31m", "-dash"]
+
+
+def stemdisp_(*arguments):
+    """Run in this process; the result has exit_code, stdout and stderr."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def subprocess_(*arguments, **more):
+    command = [sys.executable, "-m", "stemdisp.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, **more)
+
+
+def image(path, pixel_nm=0.012, seed=0):
+    """A small TIFF with (or without) ImageJ's calibration."""
+    pixels = np.random.default_rng(seed).poisson(100, (64, 72)).astype(np.uint16)
+    if pixel_nm is None:
+        tifffile.imwrite(path, pixels)
+    else:
+        tifffile.imwrite(path, pixels, imagej=True, resolution=(1 / pixel_nm,) * 2, metadata={"unit": "nm"})
+    return path
+
+
+@pytest.fixture
+def pipeline(monkeypatch, kto):
+    """Stages that find the analysis made by hand in every image; ``calls`` holds the names they were given."""
+    stages, calls = ("find", "refine", "layers"), []
+
+    def steps(micrograph, recipe, start=None, device="auto"):
+        calls.append(micrograph.name)
+        yield "find", replace(kto, micrograph=micrograph, recipe=recipe)
+        if "bad" in micrograph.name:
+            raise StageError("no lattice found; look at the image")
+        if "bug" in micrograph.name:
+            raise ZeroDivisionError("by\nzero")
+        if "stop" in micrograph.name:
+            raise KeyboardInterrupt
+        if "term" in micrograph.name:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        for stage in stages[1:]:
+            yield stage, replace(kto, micrograph=micrograph, recipe=recipe)
+
+    monkeypatch.setattr("stemdisp.pipeline.STAGES", dict.fromkeys(stages))
+    monkeypatch.setattr("stemdisp.pipeline.steps", steps)
+    return SimpleNamespace(calls=calls)
+
+
+def run(*arguments):
+    return stemdisp_("run", *KTO, "--no-figures", *arguments)
+
+
+def test_help_and_version_are_quick_and_load_nothing_heavy():
+    code = (
+        "import sys, time; t = time.process_time(); sys.argv = ['stemdisp', {!r}]\n"
+        "try:\n    from stemdisp.cli import main; main()\nexcept SystemExit: pass\n"
+        "print([m for m in ('numpy', 'scipy', 'matplotlib', 'pydantic', 'rich', 'tifffile') if m in sys.modules])"
+    )
+    for option, expected in (("--help", "inspect"), ("--version", stemdisp.__version__)):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(option)], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+        )
+        assert expected in done.stdout and done.stdout.splitlines()[-1] == "[]"
+
+
+def test_recipe_prints_toml_that_check_accepts(tmp_path):
+    printed = stemdisp_("recipe", "KTaO3", "--zone", "1-10")
+    assert printed.exit_code == 0
+    path = tmp_path / "r.toml"
+    path.write_text(printed.stdout)
+    checked = stemdisp_("check", path)
+    assert checked.exit_code == 0 and recipes.for_material("KTaO3", "1-10").digest() in checked.stdout
+    assert stemdisp_("recipe", "KTaO3", "--zone", "1-10", "-o", path).exit_code == 2
+    assert path.read_text() == printed.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("[assign]\ntolerence = 0.3", "did you mean tolerance?"), ("= 3", "not TOML"), ("[find]\nthreshold = 7", "0.95")],
+)
+def test_check_says_what_is_wrong_in_one_line(tmp_path, text, sentence):
+    (tmp_path / "r.toml").write_text(text)
+    checked = stemdisp_("check", tmp_path / "r.toml")
+    assert checked.exit_code == 2 and checked.stdout == ""
+    assert checked.stderr.startswith("error: ") and sentence in checked.stderr and checked.stderr.count("\n") == 1
+
+
+def test_run_writes_the_contract(tmp_path, pipeline):
+    image(tmp_path / "a.tif")
+    done = stemdisp_("run", tmp_path / "a.tif", *KTO, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    folder = tmp_path / "out" / "a"
+    names = {path.name for path in folder.iterdir()}
+    tables = {"columns.csv", "cells.csv", "layers.csv"}
+    assert names >= {*tables, "summary.json", "recipe.toml", "report.html", "figures", "result.json"}
+    assert {path.name for path in (folder / "figures").iterdir()} >= {
+        "displacement.png",
+        "displacement.svg",
+        "layers.png",
+    }
+    outputs = json.loads((folder / "result.json").read_text())["outputs"]
+    assert "report.html" in outputs and "figures/layers.png" in outputs
+    assert done.stdout.count("\n") == 1 and done.stdout.startswith("a: ") and "strongest layer 1" in done.stdout
+    assert str(folder / "report.html") in done.stdout
+    assert "[1/1] a (new): read find refine layers write; done in" in done.stderr and "\x1b" not in done.stderr
+    assert not (tmp_path / "out" / LOCK).exists()
+
+
+def test_pairs_are_one_result(tmp_path, pipeline):
+    image(tmp_path / "KTO_HAADF.tif")
+    image(tmp_path / "KTO_ABF.tif", seed=1)
+    assert run(tmp_path, "-o", tmp_path / "out").exit_code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["KTO"]
+
+
+def test_one_failing_file_does_not_stop_the_others(tmp_path, pipeline):
+    for name in ("a", "bad", "bug", "z"):
+        image(tmp_path / f"{name}.tif")
+    (tmp_path / "empty.tif").write_bytes(b"")
+    done = run(tmp_path, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["a", "z"]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 3 and "Traceback" not in done.stderr
+    assert "error: bad: refine: no lattice found; look at the image" in errors
+    for name, kind in (("bad", "StageError"), ("bug", "ZeroDivisionError"), ("empty", "ReadError")):
+        folder = tmp_path / "out" / name
+        assert [path.name for path in folder.iterdir()] == ["failure.json"]
+        failure = json.loads((folder / "failure.json").read_text())
+        assert failure["class"] == kind and "\n" not in failure["sentence"]
+        assert failure["stage"] == ("read" if name == "empty" else "refine")
+
+
+def test_what_is_done_is_not_done_again(tmp_path, pipeline):
+    first, second = image(tmp_path / "a.tif"), image(tmp_path / "b.tif", seed=1)
+    out = tmp_path / "out"
+    assert run(first, second, "-o", out).exit_code == 0
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = run(first, second, "-o", out)
+    assert again.exit_code == 0 and again.stdout.count("already done") == 2
+    assert pipeline.calls == ["a", "b"]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.parent != out or path.is_file()} == {
+        path: time for path, time in written.items() if path.parent != out or path.is_file()
+    }
+
+
+@pytest.mark.parametrize("change", ["input", "recipe", "output", "lost", "force", "table", "figures"])
+def test_what_changed_is_done_again_and_said(tmp_path, pipeline, change):
+    path, out = image(tmp_path / "a.tif"), tmp_path / "out"
+    assert run(path, "-o", out).exit_code == 0
+    options, reason = [], {"output": "outputs changed", "lost": "outputs changed", "force": "forced"}.get(change)
+    if change == "input":
+        image(path, seed=9)
+        reason = "input changed"
+    if change == "recipe":
+        options, reason = ["--pixel-size", "13"], "recipe changed"
+    if change == "output":
+        (out / "a" / "cells.csv").write_text("edited")
+    if change == "lost":
+        (out / "a" / "cells.csv").unlink()
+    if change == "force":
+        options = ["--force"]
+    if change == "table":
+        options, reason = ["--table", "parquet"], "outputs missing"
+    if change == "figures":
+        options, reason = ["--figures"], "outputs missing"
+    again = run(path, "-o", out, *options)
+    assert again.exit_code == 0 and f"({reason})" in again.stderr
+    assert pipeline.calls == ["a", "a"]
+
+
+def test_what_failed_is_tried_again(tmp_path, pipeline):
+    path, out = image(tmp_path / "bad.tif"), tmp_path / "out"
+    assert run(path, "-o", out).exit_code == 1
+    again = run(path, "-o", out)
+    assert again.exit_code == 1 and "(failed before)" in again.stderr
+
+
+def test_no_pixel_size_is_a_sentence(tmp_path, pipeline):
+    done = run(image(tmp_path / "PTO.tif", pixel_nm=None), "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "PTO has no pixel size; pass --pixel-size in pm or lattice, or set [image] pixel_size" in done.stderr
+    assert json.loads((tmp_path / "out/PTO/failure.json").read_text())["class"] == "CalibrationError"
+
+
+@pytest.mark.parametrize(("given", "expected"), [("12", [12.0, 12.0]), ("12,13.5", [12.0, 13.5]), ("lattice", None)])
+def test_a_pixel_size_can_be_given(tmp_path, pipeline, given, expected):
+    done = run(image(tmp_path / "PTO.tif", pixel_nm=None), "-o", tmp_path / "out", "--pixel-size", given)
+    assert done.exit_code == 0, done.stderr
+    section = recipes.load(tmp_path / "out/PTO/recipe.toml").image
+    assert (list(section.pixel_size) if section.pixel_size else None) == expected
+    assert section.pixel_size_from == ("lattice" if given == "lattice" else "file")
+
+
+@pytest.mark.parametrize("options", [[], ["--material", "KTaO3"], ["--material", "Kryptonite", "--zone", "001"]])
+def test_usage_errors_end_with_2(tmp_path, options):
+    done = stemdisp_("run", image(tmp_path / "a.tif"), "-o", tmp_path / "out", *options)
+    assert done.exit_code == 2 and done.stderr.startswith("error: ") and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("size", ["x", "1,2,3", "0", "nan", "-3"])
+def test_impossible_pixel_sizes_end_with_2(tmp_path, size):
+    done = run(image(tmp_path / "a.tif"), "-o", tmp_path / "out", "--pixel-size", size)
+    assert done.exit_code == 2 and not (tmp_path / "out").exists()
+
+
+def test_no_input_ends_with_3(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    assert run(tmp_path, "-o", tmp_path / "out").exit_code == 3
+    assert run(tmp_path / "nowhere", "-o", tmp_path / "out").exit_code == 3
+
+
+def test_a_locked_folder_ends_with_4(tmp_path, pipeline):
+    (tmp_path / LOCK).write_text(json.dumps({"pid": os.getppid(), "host": os.uname().nodename}))
+    done = run(image(tmp_path / "a.tif"), "-o", tmp_path)
+    assert done.exit_code == 4 and "used by another run" in done.stderr and pipeline.calls == []
+
+
+@pytest.mark.parametrize(("name", "code"), [("stop", 130), ("term", 143)])
+def test_interruption_keeps_what_is_finished(tmp_path, pipeline, name, code):
+    paths = [image(tmp_path / f"{one}.tif") for one in ("a", name, "z")]
+    done = run(*paths, "-o", tmp_path / "out")
+    assert done.exit_code == code
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+    assert pipeline.calls == ["a", name]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_only_names(tmp_path, pipeline, name):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image(folder / f"{name}.tif")
+    done = run(folder, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr and done.stdout.count("\n") == 1
+    page = (tmp_path / "out" / name / "report.html").read_text()
+    assert "<script" not in page
+    shown = stemdisp_("inspect", *folder.iterdir()) if name[0] != "-" else None
+    assert shown is None or (shown.exit_code == 0 and "\x1b" not in shown.stdout)
+    if name == "[red]x":
+        assert "[red]x" in done.stdout and "[red]x" in shown.stdout
+
+
+def test_unexpected_errors_show_their_origin_with_debug_only(tmp_path, pipeline):
+    path = image(tmp_path / "bug.tif")
+    plain = run(path, "-o", tmp_path / "out")
+    assert plain.exit_code == 1 and "unexpected ZeroDivisionError: by zero; --debug shows where" in plain.stderr
+    debug = run(path, "-o", tmp_path / "out", "--debug")
+    assert isinstance(debug.exception, ZeroDivisionError)
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path, pipeline):
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "a" / "thesis.doc").write_text("precious")
+    done = run(image(tmp_path / "a.tif"), "-o", tmp_path / "out")
+    assert done.exit_code == 1 and "is no result of stemdisp" in done.stderr
+    assert (tmp_path / "out" / "a" / "thesis.doc").read_text() == "precious"
+
+
+def test_report_draws_again_and_touches_nothing_else(tmp_path, pipeline):
+    out = tmp_path / "out"
+    assert run(image(tmp_path / "a.tif"), "-o", out).exit_code == 0
+    before = {path.name: path.read_bytes() for path in (out / "a").iterdir() if path.is_file()}
+    record = json.loads(before["result.json"])
+    (out / "a" / "mine.txt").write_text("note")
+    done = stemdisp_("report", out / "a")
+    assert done.exit_code == 0, done.stderr
+    assert (out / "a" / "figures" / "layers.png").exists() and (out / "a" / "mine.txt").read_text() == "note"
+    for name in before.keys() - {"result.json", "report.html"}:
+        assert (out / "a" / name).read_bytes() == before[name]
+    renewed = json.loads((out / "a" / "result.json").read_text())
+    assert {**renewed, "outputs": None, "redrawn": None} == {**record, "outputs": None, "redrawn": None}
+    assert "figures/layers.png" in renewed["outputs"]
+    again = stemdisp_("run", tmp_path / "a.tif", *KTO, "-o", out)
+    assert "already done" in again.stdout
+
+
+def test_report_of_no_result_is_a_sentence(tmp_path):
+    done = stemdisp_("report", tmp_path)
+    assert done.exit_code == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_inspect_shows_what_is_there_and_goes_on(tmp_path):
+    (tmp_path / "bad.tif").write_bytes(b"II*\0")
+    shown = stemdisp_(
+        "inspect", tmp_path / "bad.tif", image(tmp_path / "good_ABF.tif"), image(tmp_path / "x.tif", None)
+    )
+    assert shown.exit_code == 1 and "bad.tif" in shown.stderr
+    good = next(line for line in shown.stdout.splitlines() if "good_ABF" in line)
+    assert "ABF" in good and "72 x 64" in good and "uint16" in good and "12 x 12 pm (file)" in good
+    assert "none" in next(line for line in shown.stdout.splitlines() if "x.tif" in line)
+
+
+def test_simulate_writes_images_that_read_back_and_the_truth(tmp_path):
+    made = stemdisp_(
+        "simulate", "-o", tmp_path / "s" / "demo.tif", "--size", "96,80", "--pixel-size", "15", "--seed", "3"
+    )
+    assert made.exit_code == 0, made.stderr
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
+        "demo_ABF.tif",
+        "demo_HAADF.tif",
+        "demo_truth.csv",
+    ]
+    micrograph = stemdisp.read(tmp_path / "s/demo_HAADF.tif", tmp_path / "s/demo_ABF.tif")
+    assert micrograph.shape == (80, 96) and micrograph.pixel_size.x_pm == pytest.approx(15, rel=1e-6)
+    lines = (tmp_path / "s/demo_truth.csv").read_text().splitlines()
+    assert lines[0].startswith("site,h,k,x_px,y_px,dx_pm,dy_pm,layer") and len(lines) > 20
+
+
+@pytest.mark.parametrize("options", [["--size", "8"], ["--zone", "112"], ["--pixel-size", "900"]])
+def test_impossible_scenes_end_with_2(tmp_path, options):
+    done = stemdisp_("simulate", "-o", tmp_path, *options)
+    assert done.exit_code == 2 and done.stderr.startswith("error: ")
+
+
+def test_as_a_program_it_ends_in_one_line(tmp_path):
+    done = subprocess_("check", tmp_path / "none.toml")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert subprocess_("frobnicate").returncode == 2
