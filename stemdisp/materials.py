@@ -77,8 +77,8 @@ KTaO3 = Material(
     zones=((0, 0, 1), (1, -1, 0)),
     polarization="moving_site",
     charge_source="Quantum ESPRESSO at a = 3.9865 A, github.com/JameH125/ktao3_thinfilms; sum 0.004 e",
-    dilution={(1, -1, 0): {"HAADF": 0.81, "ABF": 0.70}, (0, 0, 1): {"HAADF": 1.0, "ABF": 1.0}},
-    dilution_source="Z^1.7 centroid (HAADF) and rigid-shift multislice of 4.5 nm (ABF); oxygen in the column stays",
+    dilution={(1, -1, 0): {"HAADF": 0.76, "ABF": 0.69}, (0, 0, 1): {"HAADF": 1.0, "ABF": 1.0}},
+    dilution_source="rigid-shift multislice of 4.5 nm, 200 kV, 25 mrad (sample_data); oxygen in the column stays",
 )
 
 MATERIALS = {material.name: material for material in (KTaO3,)}

@@ -22,22 +22,34 @@ class PlainProgress(Watcher):
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.started = 0.0
+        self.open = False
+
+    def close(self) -> None:
+        """End a line that an interruption left open."""
+        if self.open:
+            self._write("\n")
+            self.open = False
 
     def _write(self, text: str) -> None:
         self.stream.write(text)
         self.stream.flush()
 
     def begin(self, number: int, of: int, name: str, why: str) -> None:
+        """Number and name of the image, and why it is analysed."""
         self.started = time.perf_counter()
+        self.open = True
         self._write(f"[{number}/{of}] {one_line(name)} ({why}):")
 
     def stage(self, name: str) -> None:
+        """One more word on the line."""
         self._write(f" {name}")
 
     def end(self, outcome: Outcome) -> None:
+        """How it ended, and after how many seconds; nothing for what was skipped."""
         if outcome.status != "skipped":
             word = "failed" if outcome.status == "failed" else "done"
-            self._write(f"; {word} in {time.perf_counter() - self.started:.1f} s\n")
+            self._write(f"; {word} in {time.perf_counter() - self.started:.1f} s")
+            self.close()
 
 
 class BarProgress(Watcher):
@@ -67,15 +79,18 @@ class BarProgress(Watcher):
         self.progress.stop()
 
     def begin(self, number: int, of: int, name: str, why: str) -> None:
+        """An empty bar with the image's name."""
         title = self.escape(f"[{number}/{of}] {one_line(name, 40)}")
         self.progress.reset(self.task, description=title, total=STAGES_SHOWN, visible=True, stage=why)
         self.progress.start()
 
     def stage(self, name: str) -> None:
+        """One step further."""
         self.progress.update(self.task, advance=1, stage=name)
 
     def end(self, outcome: Outcome) -> None:
-        self.progress.stop()  # nothing of the bar may stand where the result is printed
+        """Take the bar away: nothing of it may stand where the result is printed."""
+        self.progress.stop()
 
 
 @contextmanager
@@ -85,4 +100,8 @@ def watching() -> Iterator[Watcher]:
         with BarProgress() as bar:
             yield bar
     else:
-        yield PlainProgress()
+        plain = PlainProgress()
+        try:
+            yield plain
+        finally:
+            plain.close()

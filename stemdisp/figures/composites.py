@@ -63,7 +63,8 @@ def compose_columns(analysis: Analysis) -> Figure | None:
     figure = _figure(6.6 if len(signals) == 1 else DOUBLE_COLUMN_IN, max(panel_in * _aspect(analysis), 1.0) + 0.95)
     axes = figure.subplots(1, len(signals), squeeze=False, sharey=True)[0]
     for ax, signal in zip(axes, signals, strict=True):
-        shown = analysis.by_signal.get(signal, columns)
+        # where a signal shows the column, but what became of it in the end: a site may be measured in the other signal
+        shown = analysis.by_signal.get(signal, columns).replace(flags=columns.flags)
         draw_columns(ax, analysis.micrograph, shown, signal=signal, legend=ax is axes[-1])
         ax.set_title(plain(signal), parse_math=False)
         ax.label_outer()

@@ -37,6 +37,7 @@ def save_figures(analysis: Analysis, folder: str | Path) -> list[Path]:
             figure = compose(analysis)
             if figure is None:
                 continue
+            figure.draw_without_rendering()  # the layout of images with fixed proportions settles at the second drawing
             for path, metadata in (
                 (folder / f"{name}.png", {"Software": None}),
                 (folder / f"{name}.svg", {"Date": None}),

@@ -61,10 +61,10 @@ SMALL_PRINT_CHARACTERS = 20
 
 
 def plain(text: str) -> str:
-    """Text that a font of Latin and Greek letters can draw: anything else, control characters included, becomes ``?``.
+    r"""Text that a font of Latin and Greek letters can draw: anything else, control characters included, becomes ``?``.
 
-    >>> plain("KTO\\n(111) \\u03bc")
-    'KTO?(111) \\u03bc'
+    >>> plain("KTO\n(111) \u03bc") == "KTO?(111) \u03bc"
+    True
     """
     return "".join(letter if letter.isprintable() and ord(letter) < 0x0590 else "?" for letter in text)
 

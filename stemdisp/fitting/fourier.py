@@ -167,19 +167,23 @@ def _polish(found: Spectrum, cell: Floats, vectors: Floats, amplitude: Floats, a
     return CellFit(cell @ np.linalg.inv(transform).T, significance)
 
 
-def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> Floats:
-    """Strength (ny, nx) of given frequencies (F, 2; cycles per px, x and y) around every pixel: the geometric mean of the
-    magnitudes of the image demodulated by each and averaged over a Gaussian of ``sigma`` px."""
+def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> tuple[Floats, int]:
+    """Strength of given frequencies (F, 2; cycles per px, x and y) around every block of pixels, and the blocks' side in px.
+
+    The geometric mean of the magnitudes of the image demodulated by each and averaged over a Gaussian of ``sigma`` px.
+    """
     from scipy.ndimage import gaussian_filter
 
-    ny, nx = image.shape
-    centred = image - image.mean()
-    product_ = np.ones(image.shape)
+    block = max(1, int(sigma / 8))
+    ny, nx = image.shape[0] // block * block, image.shape[1] // block * block
+    centred = image[:ny, :nx] - image.mean()
+    strength = np.ones((ny // block, nx // block))
     for fx, fy in frequencies:
         wave = np.exp(-2j * np.pi * fy * np.arange(ny))[:, None] * np.exp(-2j * np.pi * fx * np.arange(nx))
-        mixed = centred * wave
-        product_ *= np.hypot(gaussian_filter(mixed.real, sigma), gaussian_filter(mixed.imag, sigma))
-    return np.asarray(product_ ** (1 / len(frequencies)))
+        mixed = (centred * wave).reshape(ny // block, block, nx // block, block).mean(axis=(1, 3))
+        narrow = sigma / block
+        strength *= np.hypot(gaussian_filter(mixed.real, narrow), gaussian_filter(mixed.imag, narrow))
+    return strength ** (1 / len(frequencies)), block
 
 
 def fold(image: Floats, origin: Floats, cell: Floats, bins: int, weight: Floats) -> Floats:

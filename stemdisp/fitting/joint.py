@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
-from .normal import Normal, NormalEquations
+from .normal import Factor, Normal, NormalEquations
+from .pace import Pace
 from .profile import Evaluated, Shape, evaluate, shape_slopes
 from .tiles import Chunk, cut, hats
 
@@ -30,6 +31,9 @@ GPU_SAMPLES = 1 << 25
 
 COARSEST = 0.7
 """Spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use."""
+
+SETTLED, SETTLED_SHAPE = 0.05, 0.01
+"""While the largest movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will do."""
 
 RATIO, RATIO_SPREAD = 2.2, 0.1
 """Width ratio of tail and core, and the spread of its logarithm, before the image says more: a tail too faint to measure has
@@ -61,6 +65,8 @@ class Problem:
         px between background knots.
     limit
         (N,) px; a column that leaves this distance of its start has run away.
+    tolerance
+        (N,) px; the fit is done when no column moves farther than this.
     """
 
     image: Floats
@@ -72,6 +78,7 @@ class Problem:
     tied: Ints
     spacing: float
     limit: Floats
+    tolerance: Floats
     weights: Weights = "poisson"
     tail: bool = True
 
@@ -238,8 +245,8 @@ class JointModel:
         grid.equations.add_curvature(total, number, columns, nodes, product)
 
 
-def fit(problem: Problem, state: State, *, tolerance: float, max_iterations: int, device: Device = CPU) -> JointFit:
-    """Iterate from ``state`` until no free column moves by more than ``tolerance`` px.
+def fit(problem: Problem, state: State, *, max_iterations: int, device: Device = CPU) -> JointFit:
+    """Iterate from ``state`` until no free column moves by more than its tolerance.
 
     First on every n-th pixel, as far apart as the narrowest column allows, then on all. Never raises for a column: one that
     leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
@@ -249,23 +256,24 @@ def fit(problem: Problem, state: State, *, tolerance: float, max_iterations: int
     state = _linear(model, state, coarse)
     runaway = np.zeros(len(problem.start), dtype=bool)
     moved, iterations, damping = np.full(len(problem.start), np.inf), 0, 1e-2
-    longest, last = state.shape.longest_step(), np.zeros(len(state.shape.longest_step()))
-    stages = [(coarse, max(10 * tolerance, 0.02)), (1, tolerance)] if coarse > 1 else [(1, tolerance)]
-    for stride, target in stages:
+    fine = problem.tolerance
+    for stride, target in [(coarse, np.maximum(10 * fine, 0.1)), (1, fine)] if coarse > 1 else [(1, fine)]:
         moved[:] = np.inf
-        while iterations < max_iterations and moved.max() >= target:
-            curvature = model.normal(state, coarse, curvature=True)
-            if stride < coarse:
-                gradient = model.normal(state, stride, curvature=False)
-                curvature.gradient = gradient.gradient * (stride / coarse) ** 2
-                curvature.border_gradient = gradient.border_gradient * (stride / coarse) ** 2
-            before = state.shape
-            state, moved, fled = _step(problem, state, curvature, model.grid(coarse).equations, damping, longest)
-            runaway |= fled
-            # Tail weight and ratio trade against each other: one that turns back takes shorter steps, one that goes on longer.
-            turn = state.shape.minus(before)
-            longest = np.where(turn * last < 0, 0.4 * np.minimum(longest, np.abs(last)), 2 * longest)
-            longest, last = np.minimum(longest, state.shape.longest_step()), turn
+        # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
+        paces = Pace(0.5 * problem.limit), Pace(np.ones(1))
+        factor: Factor | None = None
+        settled = False
+        while iterations < max_iterations and (moved >= target).any():
+            gradient = model.normal(state, stride, curvature=stride == coarse)
+            if factor is None or not settled:
+                normal = gradient if stride == coarse else model.normal(state, coarse, curvature=True)
+                factor = _factorise(problem, state, normal, model.grid(coarse).equations, damping)
+            before, last = state.shape, moved.max()
+            state, moved, fled = _step(problem, state, gradient.scaled((stride / coarse) ** 2), factor, paces)
+            settled = bool(moved.max() < min(SETTLED, 0.4 * last) and state.shape.distance(before) < SETTLED_SHAPE)
+            if fled.any():
+                runaway |= fled
+                factor = None
             iterations, damping = iterations + 1, 0.1 * damping
     image, weight = model.images(state)
     used = weight > 0
@@ -273,7 +281,7 @@ def fit(problem: Problem, state: State, *, tolerance: float, max_iterations: int
     chi2 = squares / max(float(used.sum() - 3 * state.free.sum() - len(state.background)), 1.0)
     equations, normal = model.grid(coarse).equations, model.normal(state, coarse, curvature=True)
     covariance = equations.covariance(normal, state.xy, _free(problem, state)) * (chi2 / coarse**2)
-    return JointFit(state, covariance, chi2, image, weight, moved >= tolerance, runaway, iterations)
+    return JointFit(state, covariance, chi2, image, weight, moved >= fine, runaway, iterations)
 
 
 def amplitudes(image: Floats, xy: Floats, sigma: float) -> Floats:
@@ -289,6 +297,7 @@ def amplitudes(image: Floats, xy: Floats, sigma: float) -> Floats:
         tied=np.full((n, 3), -1),
         spacing=16 * sigma,
         limit=np.full(n, sigma),
+        tolerance=np.full(n, np.inf),
         weights="uniform",
         tail=False,
     )
@@ -301,7 +310,8 @@ def _linear(model: JointModel, state: State, stride: int) -> State:
     held = replace(state, free=np.zeros_like(state.free))
     normal, equations = model.normal(state, stride, curvature=True), model.grid(stride).equations
     nothing = np.zeros(equations.groups + 4, dtype=bool)
-    step, _ = equations.solve(normal, equations.selection(_free(model.problem, held), model.problem.tied), nothing, 0.0)
+    selection = equations.selection(_free(model.problem, held), model.problem.tied)
+    step, _ = equations.factorise(normal, selection, nothing, 0.0).step(normal)
     amplitude, background = state.amplitude + step[: 3 * equations.n : 3], state.background + step[3 * equations.n :]
     return replace(state, amplitude=amplitude, background=background)
 
@@ -321,24 +331,38 @@ def _free(problem: Problem, state: State) -> NDArray[np.bool_]:
     return np.stack([problem.tied[:, 0] < 0, state.free], axis=1)
 
 
-def _step(
-    problem: Problem, state: State, normal: Normal, equations: NormalEquations, damping: float, longest: Floats
-) -> tuple[State, Floats, NDArray[np.bool_]]:
-    """One damped step, no shape parameter beyond its ``longest``: the new state, how far each column moved (N,) in px, and
-    which ran away."""
+def _factorise(problem: Problem, state: State, normal: Normal, equations: NormalEquations, damping: float) -> Factor:
+    """The curvature at a state, ready to solve for steps of what is free there."""
     shape_free = np.ones(equations.groups + 4, dtype=bool)
     shape_free[-2:] = problem.tail
-    prior = normal.chi2 / RATIO_SPREAD**2
-    normal.border_gradient[-1] -= prior * (state.shape.log_ratio - np.log(RATIO))
-    normal.corner[-1, -1] += prior
-    selection = equations.selection(_free(problem, state), problem.tied)
-    step, shape = equations.solve(normal, selection, shape_free, damping)
-    columns, background = step[: 3 * equations.n].reshape(-1, 3), step[3 * equations.n :]
-    length = np.hypot(columns[:, 1], columns[:, 2])
-    # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
-    shrink = np.minimum(1.0, 0.5 * problem.limit / np.maximum(length, 1e-12))
-    xy = state.xy + columns[:, 1:] * shrink[:, None]
+    normal.corner[-1, -1] += normal.chi2 / RATIO_SPREAD**2
+    return equations.factorise(normal, equations.selection(_free(problem, state), problem.tied), shape_free, damping)
+
+
+def _step(
+    problem: Problem, state: State, gradient: Normal, factor: Factor, paces: tuple[Pace, Pace]
+) -> tuple[State, Floats, NDArray[np.bool_]]:
+    """One step at the pace of columns and shape: the new state, how far each column moved (N,) in px, and which ran away."""
+    n = len(problem.start)
+    gradient.border_gradient[-1] -= gradient.chi2 / RATIO_SPREAD**2 * (state.shape.log_ratio - np.log(RATIO))
+    step, shape = factor.step(gradient)
+    columns, background = step[: 3 * n].reshape(-1, 3), step[3 * n :]
+    move = paces[0].limited(columns[:, 1:])
+    xy = state.xy + move
     fled = state.free & (np.hypot(*(xy - problem.start).T) > problem.limit)
     xy[fled] = problem.start[fled]
-    new = State(xy, state.amplitude + columns[:, 0], state.background + background, state.shape.step(np.clip(shape, -longest, longest)), state.free & ~fled)
-    return new, np.where(state.free, length * shrink, 0.0), fled
+    new = State(
+        xy,
+        state.amplitude + columns[:, 0],
+        state.background + background,
+        state.shape.step(_shape_step(state.shape, shape, paces[1])),
+        state.free & ~fled,
+    )
+    return new, np.hypot(move[:, 0], move[:, 1]), fled
+
+
+def _shape_step(shape: Shape, step: Floats, pace: Pace) -> Floats:
+    """The step in the direction of ``step``, as long as the profile follows about linearly: its parameters belong together."""
+    longest = shape.longest_step()
+    relative = step / longest
+    return np.asarray(pace.limited(relative[None] / max(1.0, float(np.abs(relative).max())) / len(step) ** 0.5)[0] * longest * len(step) ** 0.5)

@@ -6,7 +6,7 @@ as a border, because each of them touches everything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,10 +40,35 @@ class Normal:
     squares: float = 0.0
     pixels: int = 0
 
+    def scaled(self, factor: float) -> Normal:
+        """The gradients times a number: as if fewer pixels had been summed."""
+        return replace(self, gradient=self.gradient * factor, border_gradient=self.border_gradient * factor)
+
     @property
     def chi2(self) -> float:
         """Weighted mean square residual."""
         return self.squares / max(self.pixels, 1)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factorised curvature with the shape's border eliminated; solves for as many gradients as one likes."""
+
+    selection: Any
+    lu: Any
+    border: Floats
+    solved: Floats
+    schur: Floats
+    chosen: Ints
+
+    def step(self, total: Normal) -> tuple[Floats, Floats]:
+        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted, for the gradients of ``total``."""
+        own = self.lu.solve(self.selection.T @ total.gradient)
+        shape = np.zeros(len(total.border_gradient))
+        if len(self.chosen):
+            shape[self.chosen] = np.linalg.solve(self.schur, total.border_gradient[self.chosen] - self.border.T @ own)
+            own = own - self.solved @ shape[self.chosen]
+        return np.asarray(self.selection @ own), shape
 
 
 class NormalEquations:
@@ -165,8 +190,8 @@ class NormalEquations:
         index = (np.concatenate(rows), np.concatenate(columns))
         return coo_matrix((np.concatenate(values), index), shape=(self.size, int(own.sum()))).tocsc()
 
-    def solve(self, total: Normal, selection: Any, shape_free: NDArray[np.bool_], damping: float) -> tuple[Floats, Floats]:
-        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted.
+    def factorise(self, total: Normal, selection: Any, shape_free: NDArray[np.bool_], damping: float) -> Factor:
+        """Prepare the solution of these equations for the parameters of ``selection`` and the shape's free ones.
 
         ``damping`` is added to the diagonal relative to itself (Marquardt).
         """
@@ -184,13 +209,9 @@ class NormalEquations:
             diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
         )
-        solved = factor.solve(np.column_stack([selection.T @ total.gradient, border]))
-        schur = corner - border.T @ solved[:, 1:]
-        schur += np.diag((damping + 1e-9) * np.diag(corner) + 1e-30)
-        shape = np.zeros(len(shape_free))
-        if len(chosen):
-            shape[chosen] = np.linalg.solve(schur, total.border_gradient[chosen] - border.T @ solved[:, 0])
-        return np.asarray(selection @ (solved[:, 0] - solved[:, 1:] @ shape[chosen])), shape
+        solved = factor.solve(border) if len(chosen) else border
+        schur = corner - border.T @ solved + np.diag((damping + 1e-9) * np.diag(corner) + 1e-30)
+        return Factor(selection, factor, border, solved, schur, chosen)
 
     def covariance(self, total: Normal, xy: Floats, free: NDArray[np.bool_]) -> Floats:
         """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well.

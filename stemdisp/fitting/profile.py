@@ -54,10 +54,12 @@ class Shape:
             log_ratio=float(np.clip(self.log_ratio + delta[-1], *np.log(TAIL_RATIO))),
         )
 
-    def minus(self, other: Shape) -> Floats:
-        """Differences of all parameters, ordered as in :meth:`step`."""
-        tail = [self.tail - other.tail, self.log_ratio - other.log_ratio]
-        return np.concatenate([self.log_sigma - other.log_sigma, self.stretch - other.stretch, tail])
+    def distance(self, other: Shape) -> float:
+        """Largest difference of any parameter."""
+        tail = max(abs(self.tail - other.tail), self.tail * abs(self.log_ratio - other.log_ratio))
+        return float(
+            max(np.abs(self.log_sigma - other.log_sigma).max(), np.abs(self.stretch - other.stretch).max(), tail)
+        )
 
     def axes(self) -> tuple[Floats, float]:
         """Standard deviations (G, 2) of the core along its long and short axis, and the long axis' angle in degrees,

@@ -14,7 +14,9 @@ from ..flags import SENTENCES, Flag
 from ..io.recipe_toml import to_toml
 from ..io.text import one_line
 from ..model.analysis import Analysis
+from ..model.quality import Check
 from .words import (
+    JOIN,
     NOTHING,
     count,
     crystal,
@@ -25,6 +27,7 @@ from .words import (
     paragraph,
     reference_sentence,
     strongest_layer,
+    unit_text,
     with_error,
 )
 
@@ -32,7 +35,8 @@ LAYERS_SHOWN = 60
 """Rows of the layer table on the page; the rest stands in the table file."""
 
 CAPTIONS = {
-    "columns": "Every column at its fitted position, by site. Crosses: columns without a usable position of their own.",
+    "columns": "Every column where the signal shows it, by site. Hollow marks: only the contrast was fitted, the "
+    "position is the lattice's. Crosses: columns without a usable position.",
     "displacement": "Displacement of every cell. Arrows are magnified by the factor stated; their colour is their "
     "direction, as the wheel shows it. Faint arrows do not stand above their error.",
     "components": "The two components of the displacement; white is zero.",
@@ -117,7 +121,7 @@ def key_numbers(analysis: Analysis) -> list[tuple[str, str]]:
             rows.append((f"Reference offset subtracted, {name}", with_error(value, error, "pm")))
     if edge is not None:
         rows.append((f"Spacing of the {overlined(edge.plane, '()')} layers", f"{number(edge.spacing_pm, 4)} pm"))
-        rows.append(("Error of the interface's position", f"{number(edge.position_std_nm, 2)} nm"))
+        rows.append(("Error of the interface's position", f"{number(1000 * edge.position_std_nm, 2)} pm"))
     row = strongest_layer(profile)
     if profile is not None and row is not None:
         rows.append(
@@ -162,14 +166,21 @@ def layers(analysis: Analysis) -> list[Row]:
     ]
 
 
+def _check_value(check: Check) -> str:
+    """Value of a check with error and unit; counts without decimals."""
+    if check.std is None and float(check.value).is_integer():
+        return f"{check.value:.0f}{JOIN}{unit_text(check.unit)}".strip()
+    return with_error(check.value, check.std, check.unit)
+
+
 def checks(analysis: Analysis) -> list[Row]:
     """One row a check of quality."""
     found = analysis.quality.checks if analysis.quality else ()
     return [
         {
-            "name": check.name,
-            "value": with_error(check.value, check.std, check.unit),
-            "sentence": check.sentence,
+            "name": check.name.replace("_", " "),
+            "value": _check_value(check),
+            "sentence": check.sentence.replace("+-", "±"),
             "warn": check.warn,
         }
         for check in found
@@ -201,10 +212,14 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
         "name": one_line(analysis.micrograph.name, 200),
         "subtitle": subtitle(analysis),
         "paragraph": paragraph(analysis),
-        "warnings": [one_line(sentence, 600) for sentence in analysis.warnings],
+        "warnings": [one_line(sentence, 600).replace("+-", "±") for sentence in analysis.warnings],
         "key_numbers": key_numbers(analysis),
         "reference": reference_sentence(analysis),
-        "assumptions": [one.assumption for one in (field, analysis.polarization) if one is not None and one.assumption],
+        "assumptions": [
+            one.assumption.replace("+-", "±")
+            for one in (field, analysis.polarization)
+            if one is not None and one.assumption
+        ],
         "pictures": pictures(figures),
         "layers": layers(analysis),
         "layers_left_out": max(0, len(profile) - LAYERS_SHOWN) if profile is not None else 0,

@@ -29,6 +29,9 @@ EVIDENCE = 0.45
 TYPICAL_SIGMA_A = 0.5
 """Width of a column (angstrom, standard deviation) good enough to compare contrasts."""
 
+RIM_SHARE, RIM_CONTRAST = 0.8, 0.7
+"""A rim of weak columns is real if this share of them shows its contrast, and their median reaches this much of the usual."""
+
 FAINT = 0.08
 """Sites fainter than this share of the brightest cannot be judged one by one; at the rim they are listed only when complete."""
 
@@ -95,7 +98,7 @@ def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSecti
     table = Columns.at(
         xy, motif.sites, (signal.name,), site=site[order], hk=hk[order], island=np.zeros(len(order), dtype=np.int64), flags=flags
     )
-    return table.take(_shown(xy, site[order], complete[order], lattice, signal))
+    return table.take(_shown(hk[order], xy, site[order], complete[order], lattice, signal))
 
 
 def _fill_holes(anchors: _Anchors) -> _Anchors:
@@ -169,7 +172,7 @@ def _to_the_frame(anchors: _Anchors, lattice: Lattice, signal: Signal) -> _Ancho
         np.array([anchors.cell[[i // len(steps) for i in rows]].mean(axis=0) for rows in places.values()]),
     )
     brightest = np.full(len(more.hk), int(lattice.motif.contrast(signal.name).argmax()))
-    seen = _shown(more.xy, brightest, np.arange(len(more.hk)) < len(anchors.hk), lattice, signal)
+    seen = _shown(more.hk, more.xy, brightest, np.arange(len(more.hk)) < len(anchors.hk), lattice, signal)
     return _Anchors(more.hk[seen], more.xy[seen], more.cell[seen])
 
 
@@ -184,11 +187,12 @@ def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Fl
 
 
 def _shown(
-    xy: Floats, site: Ints, complete: NDArray[np.bool_], lattice: Lattice, signal: Signal
+    hk: Ints, xy: Floats, site: Ints, complete: NDArray[np.bool_], lattice: Lattice, signal: Signal
 ) -> NDArray[np.bool_]:
     """(N,) columns to list: complete ones, and rim columns whose contrast is what is usual for their site.
 
     Contrasts come from a linear fit of all columns at once, so that the tail of a bright neighbour is not taken for a column.
+    A weak column alone cannot be told from an atom of an amorphous cap: a rim of them counts as a whole or not at all.
     """
     strength = lattice.motif.contrast(signal.name)
     sigma = TYPICAL_SIGMA_A * 100 / float(lattice.scale_pm.mean())
@@ -196,4 +200,25 @@ def _shown(
     usual = np.full(len(strength), np.inf)
     for s in np.unique(site[complete]):
         usual[s] = np.median(contrast[complete & (site == s)])
-    return np.asarray(complete | ((strength[site] >= FAINT) & (contrast >= EVIDENCE * usual[site])))
+    relative = contrast / usual[site]
+    listed = complete | ((strength[site] >= FAINT) & (relative >= EVIDENCE))
+    for s in np.flatnonzero(strength < 1):
+        rim = np.flatnonzero(~complete & (site == s))
+        for members in _groups(hk[rim]):
+            share = (relative[rim[members]] >= EVIDENCE).mean()
+            if share < RIM_SHARE or np.median(relative[rim[members]]) < RIM_CONTRAST:
+                listed[rim[members]] = False
+    return np.asarray(listed)
+
+
+def _groups(hk: Ints) -> list[Ints]:
+    """Rows of cells (n, 2) that touch, by side or corner."""
+    from skimage.measure import label
+
+    if not len(hk):
+        return []
+    place = tuple((hk - hk.min(axis=0)).T)
+    grid = np.zeros(np.ptp(hk, axis=0) + 1, dtype=bool)
+    grid[place] = True
+    numbers = label(grid, connectivity=2)[place]
+    return [np.flatnonzero(numbers == n) for n in np.unique(numbers)]

@@ -97,12 +97,12 @@ def _best_ordered(image: Floats, cell: Floats) -> Floats:
     """(2,) where the lattice's first harmonics are strongest, one region away from the image's edge if possible."""
     reciprocal = np.linalg.inv(cell).T
     sigma = FOLD_CELLS / 4 * float(np.linalg.norm(cell, axis=1).max())
-    strength = local_amplitude(image, reciprocal, sigma)
-    ny, nx = image.shape
-    margin_y, margin_x = min(ny // 4, int(sigma)), min(nx // 4, int(sigma))
+    strength, block = local_amplitude(image, reciprocal, sigma)
+    ny, nx = strength.shape
+    margin_y, margin_x = min(ny // 4, int(sigma / block)), min(nx // 4, int(sigma / block))
     inner = strength[margin_y : ny - margin_y, margin_x : nx - margin_x]
     y, x = np.unravel_index(int(inner.argmax()), inner.shape)
-    return np.array([x + margin_x, y + margin_y], dtype=float)
+    return (np.array([x + margin_x, y + margin_y]) + 0.5) * block - 0.5
 
 
 def _origin(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: str) -> Floats:

@@ -44,6 +44,9 @@ CORE_A, CORE_SHARE = 0.6, 0.7
 LIMIT = 0.35
 """How far a column may move from its start, in shortest column distances."""
 
+LOOSE = 10.0
+"""Weak columns are fitted again: in the joint fit they need only be as sharp as their neighbours' positions can feel."""
+
 TAIL_START = 0.1
 """Tail weight the fit starts from."""
 
@@ -79,7 +82,7 @@ def refine(
     groups = int(problem.group.max()) + 1
     tail = TAIL_START if problem.tail else 0.0
     start = initial_state(problem, np.full(groups, SIGMA_A * scale), tail)
-    joint = fit(problem, start, tolerance=recipe.tolerance, max_iterations=recipe.max_iterations, device=device)
+    joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
     strength = lattice.motif.contrast(signal.name)[columns.site]
     again = np.flatnonzero((strength < 1) & joint.state.free[:n])
     local = _refit(signal, problem, joint, again, scale * recipe.weak_window, recipe, device)
@@ -111,8 +114,9 @@ def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineS
         tied=np.concatenate([np.full((n, 3), -1), tied]),
         spacing=recipe.background_spacing * float(np.linalg.norm(lattice.cell, axis=1).min()),
         limit=np.full(len(xy), LIMIT * motif.shortest_distance_A * scale),
+        tolerance=recipe.tolerance * np.where(bright, 1.0, LOOSE),
         weights=recipe.weights,
-        tail=recipe.profile == "tailed",
+        tail=recipe.profile == "tailed" and signal.contrast > 0,
     )
     return problem, n
 
