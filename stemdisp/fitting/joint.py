@@ -311,7 +311,7 @@ def _linear(model: JointModel, state: State, stride: int) -> State:
     normal, equations = model.normal(state, stride, curvature=True), model.grid(stride).equations
     nothing = np.zeros(equations.groups + 4, dtype=bool)
     selection = equations.selection(_free(model.problem, held), model.problem.tied)
-    step, _ = equations.factorise(normal, selection, nothing, 0.0).step(normal)
+    step, _ = equations.factorise(normal, selection, nothing, 0.0).step(normal, state.background)
     amplitude, background = state.amplitude + step[: 3 * equations.n : 3], state.background + step[3 * equations.n :]
     return replace(state, amplitude=amplitude, background=background)
 
@@ -345,7 +345,7 @@ def _step(
     """One step at the pace of columns and shape: the new state, how far each column moved (N,) in px, and which ran away."""
     n = len(problem.start)
     gradient.border_gradient[-1] -= gradient.chi2 / RATIO_SPREAD**2 * (state.shape.log_ratio - np.log(RATIO))
-    step, shape = factor.step(gradient)
+    step, shape = factor.step(gradient, state.background)
     columns, background = step[: 3 * n].reshape(-1, 3), step[3 * n :]
     move = paces[0].limited(columns[:, 1:])
     xy = state.xy + move

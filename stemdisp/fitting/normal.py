@@ -56,14 +56,16 @@ class Factor:
 
     selection: Any
     lu: Any
+    stiffness: Any
     border: Floats
     solved: Floats
     schur: Floats
     chosen: Ints
 
-    def step(self, total: Normal) -> tuple[Floats, Floats]:
-        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted, for the gradients of ``total``."""
-        own = self.lu.solve(self.selection.T @ total.gradient)
+    def step(self, total: Normal, background: Floats) -> tuple[Floats, Floats]:
+        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted, for the gradients of ``total`` at a
+        ``background`` (K,)."""
+        own = self.lu.solve(self.selection.T @ (total.gradient - self.stiffness @ background))
         shape = np.zeros(len(total.border_gradient))
         if len(self.chosen):
             shape[self.chosen] = np.linalg.solve(self.schur, total.border_gradient[self.chosen] - self.border.T @ own)
@@ -142,8 +144,8 @@ class NormalEquations:
             blocks[:, i, j] = blocks[transposed, j, i]
         return blocks
 
-    def matrix(self, total: Normal) -> Any:
-        """The curvature of columns and knots as a sparse CSC matrix (3N + K, 3N + K)."""
+    def matrix(self, total: Normal) -> tuple[Any, Any]:
+        """Curvature of columns and knots, and of the penalty on uneven knots: sparse CSC matrices (3N + K, 3N + K)."""
         from scipy.sparse import coo_matrix
 
         blocks = self._blocks(total)
@@ -157,10 +159,10 @@ class NormalEquations:
         cross = knots[: 3 * self.n]
         cross.resize(self.size, self.size)
         own = knots.diagonal()[3 * self.n :]
-        return (pairs.tocsc() + knots + cross.T + self._stiffness(float(np.median(own[own > 0])))).tocsc()
+        return (pairs.tocsc() + knots + cross.T).tocsc(), self._stiffness(float(np.median(own[own > 0])))
 
     def _stiffness(self, typical: float) -> Any:
-        """Smoothness of the background grid as a sparse matrix."""
+        """Curvature of the penalty on differences of neighbouring background knots, as a sparse matrix."""
         from scipy.sparse import coo_matrix
 
         node = 3 * self.n + np.arange(self.knots[0] * self.knots[1]).reshape(self.knots)
@@ -168,7 +170,8 @@ class NormalEquations:
         two = np.concatenate([node[:, :-1].ravel(), node[:-1].ravel()])
         stiff = np.full(len(one), SMOOTHNESS * typical)
         rows, columns = np.concatenate([one, two, one, two]), np.concatenate([one, two, two, one])
-        return coo_matrix((np.concatenate([stiff, stiff, -stiff, -stiff]), (rows, columns)), shape=(self.size, self.size))
+        values = np.concatenate([stiff, stiff, -stiff, -stiff])
+        return coo_matrix((values, (rows, columns)), shape=(self.size, self.size)).tocsc()
 
     def selection(self, free: NDArray[np.bool_], tied: Ints) -> Any:
         """Sparse (3N + K, m) matrix from the m parameters that are fitted to all of them.
@@ -198,7 +201,8 @@ class NormalEquations:
         from scipy.sparse import diags
         from scipy.sparse.linalg import splu
 
-        matrix = selection.T @ self.matrix(total) @ selection
+        curvature, stiffness = self.matrix(total)
+        matrix = selection.T @ (curvature + stiffness) @ selection
         diagonal = matrix.diagonal()
         lift = damping * diagonal + np.where(diagonal > 0, 1e-12 * diagonal.max(), 1.0)
         chosen = np.flatnonzero(shape_free)
@@ -211,7 +215,7 @@ class NormalEquations:
         )
         solved = factor.solve(border) if len(chosen) else border
         schur = corner - border.T @ solved + np.diag((damping + 1e-9) * np.diag(corner) + 1e-30)
-        return Factor(selection, factor, border, solved, schur, chosen)
+        return Factor(selection, factor, stiffness[:, 3 * self.n :], border, solved, schur, chosen)
 
     def covariance(self, total: Normal, xy: Floats, free: NDArray[np.bool_]) -> Floats:
         """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well.

@@ -87,10 +87,10 @@ def p_value(value: float) -> str:
 
 
 def overlined(indices: Sequence[int], brackets: str = "[]") -> str:
-    """Miller indices with bars instead of signs.
+    r"""Miller indices with bars instead of signs.
 
-    >>> overlined((1, -1, 0))
-    '[11\\u03050]'
+    >>> overlined((1, -1, 0)) == "[11\u03050]"
+    True
     """
     return brackets[0] + "".join(str(abs(i)) + ("\u0305" if i < 0 else "") for i in indices) + brackets[1]
 

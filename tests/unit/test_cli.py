@@ -33,7 +33,9 @@ def stemdisp_(*arguments):
 
 def subprocess_(*arguments, **more):
     command = [sys.executable, "-m", "stemdisp.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, **more)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}, **more
+    )
 
 
 def image(path, pixel_nm=0.012, seed=0):
@@ -83,7 +85,11 @@ def test_help_and_version_are_quick_and_load_nothing_heavy():
     )
     for option, expected in (("--help", "inspect"), ("--version", stemdisp.__version__)):
         done = subprocess.run(
-            [sys.executable, "-c", code.format(option)], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+            [sys.executable, "-c", code.format(option)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": str(ROOT)},
         )
         assert expected in done.stdout and done.stdout.splitlines()[-1] == "[]"
 
@@ -246,6 +252,7 @@ def test_interruption_keeps_what_is_finished(tmp_path, pipeline, name, code):
     paths = [image(tmp_path / f"{one}.tif") for one in ("a", name, "z")]
     done = run(*paths, "-o", tmp_path / "out")
     assert done.exit_code == code
+    assert done.stderr.splitlines()[-1].startswith("error: ")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
     assert pipeline.calls == ["a", name]
 

@@ -348,7 +348,9 @@ class TestHyperSpy:
         path = write_hspy(tmp_path / "a.hspy", ("HAADF", np.random.default_rng(0).random((16, 16))))
         with h5py.File(path, "a") as file:
             axis = file["Experiments/HAADF/axis-1"]
-            axis.attrs.create("units", np.array([1, 2]), (), dtype=h5py.vlen_dtype(np.int32))
+            numbers = np.empty((), dtype=object)
+            numbers[()] = np.array([1, 2], np.int32)
+            axis.attrs.create("units", numbers, dtype=h5py.vlen_dtype(np.int32))
             axis.attrs["scale"] = [0.1, 0.2]
         assert read(path).pixel_size is None
 
