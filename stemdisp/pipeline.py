@@ -64,7 +64,7 @@ def _basis(analysis: Analysis, device: Device) -> Analysis:
     known = None if from_lattice else micrograph.pixel_size
     lattice = basis(_positions(analysis), motif, known, recipe.basis)
     if from_lattice:
-        micrograph = micrograph.with_pixel_size(PixelSize(*map(float, lattice.scale_pm), "lattice"))
+        micrograph = micrograph.with_pixel_size(PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice"))
     return analysis.having(micrograph=micrograph, lattice=lattice)
 
 
@@ -89,7 +89,7 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
     lattice = fit_lattice(columns, lattice)
     micrograph = analysis.micrograph
     if micrograph.pixel_size is not None and micrograph.pixel_size.origin == "lattice":
-        micrograph = micrograph.with_pixel_size(PixelSize(*map(float, lattice.scale_pm), "lattice"))
+        micrograph = micrograph.with_pixel_size(PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice"))
     return analysis.having(
         micrograph=micrograph,
         columns=columns,

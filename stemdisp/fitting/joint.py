@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Weights = Literal["poisson", "uniform"]
 
-CPU_SAMPLES = 1 << 15
+CPU_SAMPLES = 1 << 14
 GPU_SAMPLES = 1 << 25
 """Tiles x columns x pixels worked on at once: what fits a core's cache, and what fills a GPU."""
 
@@ -194,19 +194,17 @@ class JointModel:
         xp = self.device.xp
         model, weight = xp.zeros(self.image.shape), xp.zeros(self.image.shape)
         for chunk in self.grid(1).chunks:
-            seen = self._see(chunk, 1, state)
+            seen = self._see(chunk, state)
             model[chunk.pixels[chunk.inside]] = seen.model[chunk.inside]
             weight[chunk.pixels[chunk.inside]] = seen.weight[chunk.inside]
         shape = self.problem.image.shape
         return self.device.down(model).reshape(shape), self.device.down(weight).reshape(shape)
 
-    def _see(self, chunk: Chunk, stride: int, state: State) -> _Seen:
+    def _see(self, chunk: Chunk, state: State) -> _Seen:
         xp, up, problem = self.device.xp, self.device.up, self.problem
         rows, listed = xp.maximum(chunk.columns, 0), chunk.columns >= 0
-        px, py = chunk.coordinates(stride, xp)
-        start, xy = up(problem.start)[rows][:, :, :, None], up(state.xy)[rows][:, :, :, None]
-        reach = xp.where(listed, up(problem.radius)[rows], -1.0)[:, :, None]
-        within = (px - start[:, :, 0]) ** 2 + (py - start[:, :, 1]) ** 2 <= xp.sign(reach) * reach**2
+        px, py = chunk.coordinates(xp)
+        xy, within = up(state.xy)[rows][:, :, :, None], chunk.within
         dx, dy = px - xy[:, :, 0], py - xy[:, :, 1]
         sigma = up(np.exp(state.shape.log_sigma)[problem.group])[rows][:, :, None]
         at = evaluate(state.shape, sigma, dx, dy, xp)
@@ -222,7 +220,7 @@ class JointModel:
 
     def _add(self, total: Normal, grid: _Grid, number: int, state: State, curvature: bool) -> None:
         xp, down, chunk = self.device.xp, self.device.down, grid.chunks[number]
-        seen = self._see(chunk, grid.stride, state)
+        seen = self._see(chunk, state)
         strong, slope = seen.amplitude[:, :, None], seen.at.q * seen.within
         by_x, by_y = slope * seen.at.mx, slope * seen.at.my
         shapes = [s * seen.within for s in shape_slopes(state.shape, seen.at, seen.sigma, seen.dx, seen.dy, xp)]

@@ -157,8 +157,8 @@ def _lifted(matrix: Floats, hold: Floats) -> Floats:
 
 
 def _solve(matrix: Floats, right: Floats, hold: Floats) -> Floats:
-    return np.linalg.solve(_lifted(matrix, hold), right[:, :, None])[:, :, 0]
+    return np.asarray(np.linalg.solve(_lifted(matrix, hold), right[:, :, None])[:, :, 0], dtype=np.float64)
 
 
 def _invert(matrix: Floats, hold: Floats) -> Floats:
-    return np.linalg.inv(_lifted(matrix, hold))
+    return np.asarray(np.linalg.inv(_lifted(matrix, hold)), dtype=np.float64)

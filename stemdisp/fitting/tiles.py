@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def tile_side(width: float, stride: int) -> int:
 class Chunk:
     """Tiles with equally long lists: ``corner`` (T, 2) first pixel (x, y), ``columns`` (T, L) rows, -1 = none,
     ``nodes`` (T, K) background knots, ``hat`` (T, K, P) their values at the tile's pixels, ``pixels`` (T, P) flat index of
-    the pixels, ``inside`` (T, P) whether they exist."""
+    the pixels, ``inside`` (T, P) whether they exist, ``within`` (T, L, P) whether they are within a column's reach."""
 
     corner: Ints
     columns: Ints
@@ -34,13 +34,25 @@ class Chunk:
     hat: Floats
     pixels: Ints
     inside: NDArray[np.bool_]
+    within: NDArray[np.bool_]
+    stride: int
 
     def on(self, device: Device) -> Chunk:
         """The same arrays on a device."""
-        return Chunk(*(device.up(getattr(self, f.name)) for f in fields(self)))
+        arrays = {f.name: device.up(getattr(self, f.name)) for f in fields(self) if f.name != "stride"}
+        return replace(self, **arrays)
 
-    def coordinates(self, stride: int, xp: Any) -> tuple[Any, Any]:
+    def reaching(self, xy: Floats, radius: Floats) -> Chunk:
+        """With ``within`` for discs of ``radius`` (N,) px around ``xy`` (N, 2)."""
+        x, y = self.coordinates(np)
+        rows = np.maximum(self.columns, 0)
+        reach = np.where(self.columns >= 0, radius[rows], -1.0)[:, :, None]
+        away = (x - xy[rows, 0][:, :, None]) ** 2 + (y - xy[rows, 1][:, :, None]) ** 2
+        return replace(self, within=away <= np.sign(reach) * reach**2)
+
+    def coordinates(self, xp: Any) -> tuple[Any, Any]:
         """x and y (T, 1, P) of the tiles' pixels."""
+        stride = self.stride
         samples = round(self.pixels.shape[1] ** 0.5)
         offset = xp.arange(samples) * stride
         x = xp.broadcast_to(self.corner[:, 0, None, None] + offset[None, None, :], (len(self.corner), samples, samples))
@@ -53,7 +65,7 @@ def hats(shape: tuple[int, int], spacing: float) -> tuple[Floats, Floats]:
     axes = []
     for size in (shape[1], shape[0]):
         half = int(np.ceil((size - 1) / 2 / spacing))
-        axes.append((size - 1) / 2 + spacing * np.arange(-half, half + 1))
+        axes.append(np.asarray((size - 1) / 2 + spacing * np.arange(-half, half + 1), dtype=np.float64))
     return axes[0], axes[1]
 
 
@@ -99,7 +111,7 @@ def cut(
         slots = np.arange(length)
         listed = np.where(slots < count[members, None], column[np.minimum(start[members, None] + slots, len(column) - 1)], -1)
         corner = np.stack([unique[members] % tiles_x, unique[members] // tiles_x], axis=1) * side
-        chunks.append(_chunk(shape, corner, listed, knots, stride, along))
+        chunks.append(_chunk(shape, corner, listed, knots, stride, along).reaching(xy, radius))
         first += size
     return chunks
 
@@ -113,7 +125,9 @@ def _chunk(shape: tuple[int, int], corner: Ints, columns: Ints, knots: tuple[Flo
     nodes_y, hat_y = _hats_along(y, knots[1])
     nodes = (nodes_y[:, :, None] * len(knots[0]) + nodes_x[:, None, :]).reshape(len(corner), -1)
     hat = hat_y[:, :, None, :, None] * hat_x[:, None, :, None, :]
-    return Chunk(corner, columns, nodes, hat.reshape(len(corner), nodes.shape[1], -1), pixels.reshape(len(corner), -1), inside)
+    hat = hat.reshape(len(corner), nodes.shape[1], -1)
+    nothing = np.zeros((len(corner), 0, 0), dtype=bool)
+    return Chunk(corner, columns, nodes, hat, pixels.reshape(len(corner), -1), inside, nothing, stride)
 
 
 def _hats_along(x: Ints, knots: Floats) -> tuple[Ints, Floats]:

@@ -38,7 +38,7 @@ def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: f
     visited: set[tuple[int, int]] = set()
     target_hk, predicted, target_cell = seed_hk, seeds, np.broadcast_to(cell, (len(seeds), 2, 2))
     while len(target_hk):
-        distance, near = tree.query(predicted, distance_upper_bound=tolerance)
+        distance, near = map(np.asarray, tree.query(predicted, distance_upper_bound=tolerance))
         keep = np.isfinite(distance)
         keep[keep] &= ~taken[near[keep]]
         order = np.flatnonzero(keep)[np.argsort(distance[keep], kind="stable")]

@@ -180,7 +180,7 @@ def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Fl
     """Flags (n,) and starts (n, 2): a place with a peak within ``tolerance`` px starts there, the others are predicted."""
     from scipy.spatial import cKDTree
 
-    distance, near = cKDTree(peaks.xy).query(xy)
+    distance, near = map(np.asarray, cKDTree(peaks.xy).query(xy))
     claimed = distance <= tolerance
     start = np.where(claimed[:, None], peaks.xy[near], xy)
     return np.where(claimed, 0, int(Flag.PREDICTED)), start

@@ -148,7 +148,7 @@ def _within(xy: Floats, corners: Floats) -> Mask:
 
 def significant(uv: Floats, cov: Floats) -> Mask:
     """(M,) vectors that stand above their covariance (M, 2, 2), with the false discovery rate held at 5 %."""
-    known = np.isfinite(uv).all(axis=1) & np.isfinite(cov).all(axis=(1, 2))
+    known = np.asarray(np.isfinite(uv).all(axis=1) & np.isfinite(cov).all(axis=(1, 2)))
     known[known] &= np.linalg.det(cov[known]) > 0
     level = np.ones(len(uv))
     solved = np.linalg.solve(cov[known], uv[known][:, :, None])[:, :, 0]

@@ -29,8 +29,11 @@ Ints = NDArray[np.int64]
 SIGMA_A = 0.5
 """Width (angstrom) the fit starts from: thermal motion and probe of an aberration-corrected microscope."""
 
-RADIUS_BRIGHT_A, RADIUS_A = 3.2, 2.6
-"""Where profiles end (angstrom): the brightest site's tail still counts under its neighbours, the others' does not."""
+RADIUS_BRIGHT_A, RADIUS_FAINT_A = 3.2, 2.2
+"""Where profiles end (angstrom): the tail of the brightest site counts under its neighbours, that of a faint site does not."""
+
+FAINT = 0.3
+"""Contrast relative to the brightest site below which a site is faint."""
 
 INNER = 0.6
 """Pixels farther from every column than this share of the shortest lattice vector are not fitted."""
@@ -108,7 +111,7 @@ def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineS
         image=signal.image.astype(float),
         start=xy,
         group=group,
-        radius=np.where(bright, RADIUS_BRIGHT_A, RADIUS_A) * scale,
+        radius=np.where(strength[site] >= FAINT, RADIUS_BRIGHT_A, RADIUS_FAINT_A) * scale,
         inner=np.full(len(xy), INNER * np.linalg.norm(lattice.cell, axis=1).min()),
         free=free,
         tied=np.concatenate([np.full((n, 3), -1), tied]),
