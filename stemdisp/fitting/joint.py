@@ -19,7 +19,7 @@ from ..backend import CPU, Device
 from .normal import Factor, Normal, NormalEquations
 from .pace import Pace
 from .profile import Evaluated, Shape, evaluate, shape_slopes
-from .tiles import Chunk, cut, hats
+from .tiles import Chunk, coarse_stride, cut, hats
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,9 +28,6 @@ Weights = Literal["poisson", "uniform"]
 CPU_SAMPLES = 1 << 14
 GPU_SAMPLES = 1 << 25
 """Tiles x columns x pixels worked on at once: what fits a core's cache, and what fills a GPU."""
-
-COARSEST = 0.7
-"""Spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use."""
 
 SETTLED, SETTLED_SHAPE = 0.05, 0.01
 """While the largest movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will do."""
@@ -250,7 +247,7 @@ def fit(problem: Problem, state: State, *, max_iterations: int, device: Device =
     leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
     """
     width = float(np.exp(state.shape.log_sigma.min()))
-    model, coarse = JointModel(problem, width, device), max(1, int(COARSEST * width))
+    model, coarse = JointModel(problem, width, device), coarse_stride(width)
     state = _linear(model, state, coarse)
     runaway = np.zeros(len(problem.start), dtype=bool)
     moved, iterations, damping = np.full(len(problem.start), np.inf), 0, 1e-2
@@ -300,7 +297,7 @@ def amplitudes(image: Floats, xy: Floats, sigma: float) -> Floats:
         tail=False,
     )
     state = initial_state(problem, np.array([sigma]))
-    return _linear(JointModel(problem, sigma), state, max(1, int(COARSEST * sigma))).amplitude
+    return _linear(JointModel(problem, sigma), state, coarse_stride(sigma)).amplitude
 
 
 def _linear(model: JointModel, state: State, stride: int) -> State:

@@ -13,6 +13,9 @@ from ..backend import Device
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+COARSEST = 0.8
+"""Spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use."""
+
 TILE_WIDTH = 4.0
 """Side of a tile in column widths: small enough that few columns reach in, large enough that products stay efficient."""
 
@@ -69,6 +72,19 @@ def hats(shape: tuple[int, int], spacing: float) -> tuple[Floats, Floats]:
     return axes[0], axes[1]
 
 
+def coarse_stride(width: float) -> int:
+    """Largest odd number of pixels between samples that still shows columns of ``width`` px (a standard deviation)."""
+    return max(1, 2 * ((int(COARSEST * width) + 1) // 2) - 1)
+
+
+def phase(shape: tuple[int, int], stride: int) -> Ints:
+    """(2,) first sampled pixel (x, y), such that the samples lie symmetrically about the image's centre.
+
+    A turned or mirrored image is then sampled at the same places. ``stride`` must be odd.
+    """
+    return (np.array([shape[1], shape[0]]) - 1) * ((stride + 1) // 2) % stride
+
+
 def _reaching(shape: tuple[int, int], xy: Floats, radius: Floats, side: int) -> tuple[Ints, Ints]:
     """Pairs (tile, column) of tiles that a disc around a column touches, ordered by tile, then column."""
     tiles_y, tiles_x = -(-shape[0] // side), -(-shape[1] // side)
@@ -90,15 +106,15 @@ def _reaching(shape: tuple[int, int], xy: Floats, radius: Floats, side: int) -> 
 def cut(
     shape: tuple[int, int], xy: Floats, radius: Floats, *, spacing: float, width: float, stride: int, samples: int
 ) -> list[Chunk]:
-    """Tiles of every ``stride``-th pixel that columns at ``xy`` (N, 2) with reach ``radius`` (N,) px touch.
+    """Tiles of every ``stride``-th (odd) pixel that columns at ``xy`` (N, 2) with reach ``radius`` (N,) px touch.
 
     ``spacing`` px is the distance of the background knots, ``width`` px that of a column; ``samples`` bounds tiles x columns x
     pixels of one chunk.
     """
     along = tile_side(width, stride)
     side = along * stride
-    tiles_x = -(-shape[1] // side)
-    tile, column = _reaching(shape, xy, radius, side)
+    tiles_x, first_pixel = -(-shape[1] // side), phase(shape, stride)
+    tile, column = _reaching(shape, xy - first_pixel, radius, side)
     unique, start, count = np.unique(tile, return_index=True, return_counts=True)
     order = np.argsort(count, kind="stable")
     knots = hats(shape, spacing)
@@ -110,7 +126,7 @@ def cut(
         length = int(count[members[-1]])
         slots = np.arange(length)
         listed = np.where(slots < count[members, None], column[np.minimum(start[members, None] + slots, len(column) - 1)], -1)
-        corner = np.stack([unique[members] % tiles_x, unique[members] // tiles_x], axis=1) * side
+        corner = np.stack([unique[members] % tiles_x, unique[members] // tiles_x], axis=1) * side + first_pixel
         chunks.append(_chunk(shape, corner, listed, knots, stride, along).reaching(xy, radius))
         first += size
     return chunks

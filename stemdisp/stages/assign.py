@@ -38,17 +38,24 @@ FAINT = 0.08
 
 @dataclass(frozen=True)
 class _Anchors:
-    """Brightest-site columns: cell (n, 2), place (n, 2) px, local cell vectors (n, 2, 2) px."""
+    """Brightest-site columns: cell (n, 2), place (n, 2) px; and the cell vectors (2, 2) px that fit them best.
+
+    Predictions use the mean over neighbours and these vectors, not those of the walk, which depend on its path.
+    """
 
     hk: Ints
     xy: Floats
     cell: Floats
 
-    def joined(self, hk: Ints, xy: Floats, cell: Floats) -> _Anchors:
+    @classmethod
+    def fitted(cls, hk: Ints, xy: Floats) -> _Anchors:
+        """With cell vectors by least squares."""
+        design = np.column_stack([np.ones(len(hk)), hk])
+        return cls(hk, xy, np.linalg.lstsq(design, xy, rcond=None)[0][1:])
+
+    def joined(self, hk: Ints, xy: Floats) -> _Anchors:
         """With more of them."""
-        return _Anchors(
-            np.concatenate([self.hk, hk]), np.concatenate([self.xy, xy]), np.concatenate([self.cell, cell])
-        )
+        return _Anchors(np.concatenate([self.hk, hk]), np.concatenate([self.xy, xy]), self.cell)
 
 
 def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSection) -> Columns:
@@ -87,7 +94,7 @@ def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSecti
             f"{recipe.minimum_cells} are needed; check material, zone and pixel size"
         )
     ny, nx = signal.image.shape
-    anchors = _fill_holes(_Anchors(found.hk, peaks.xy[found.row], found.cell))
+    anchors = _fill_holes(_Anchors.fitted(found.hk, peaks.xy[found.row]))
     anchors = _to_the_frame(anchors, lattice, signal)
     parts = [_candidates(anchors, lattice, site, brightest, (ny, nx)) for site in range(len(motif.sites))]
     site = np.concatenate([np.full(len(hk), s) for s, (hk, _, _) in enumerate(parts)])
@@ -116,10 +123,8 @@ def _fill_holes(anchors: _Anchors) -> _Anchors:
         return anchors
     ends = np.array(list(missing.values()))
     hk = np.array(list(missing), dtype=np.int64)
-    xy = np.mean(
-        [anchors.xy[e] + np.einsum("ni,nij->nj", (hk - anchors.hk[e]).astype(float), anchors.cell[e]) for e in ends.T], axis=0
-    )
-    return anchors.joined(hk, xy, anchors.cell[ends].mean(axis=1))
+    xy = np.mean([anchors.xy[end] + (hk - anchors.hk[end]) @ anchors.cell for end in ends.T], axis=0)
+    return anchors.joined(hk, xy)
 
 
 def _inside(xy: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -144,7 +149,7 @@ def _candidates(
     hk, index, count = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
     index = index.ravel()
     xy = np.stack([np.bincount(index, places[:, i], len(hk)) for i in (0, 1)], axis=1) / count[:, None]
-    around = (xy[:, None, :] - step @ lattice.cell).reshape(-1, 2)
+    around = (xy[:, None, :] - step @ anchors.cell).reshape(-1, 2)
     unseen = (~_inside(around, shape)).reshape(len(hk), len(offsets)).sum(axis=1)
     return hk, xy, count + unseen >= len(offsets)
 
@@ -169,11 +174,10 @@ def _to_the_frame(anchors: _Anchors, lattice: Lattice, signal: Signal) -> _Ancho
     more = anchors.joined(
         np.array(list(places), dtype=np.int64),
         np.array([xy[rows].mean(axis=0) for rows in places.values()]),
-        np.array([anchors.cell[[i // len(steps) for i in rows]].mean(axis=0) for rows in places.values()]),
     )
     brightest = np.full(len(more.hk), int(lattice.motif.contrast(signal.name).argmax()))
     seen = _shown(more.hk, more.xy, brightest, np.arange(len(more.hk)) < len(anchors.hk), lattice, signal)
-    return _Anchors(more.hk[seen], more.xy[seen], more.cell[seen])
+    return _Anchors(more.hk[seen], more.xy[seen], more.cell)
 
 
 def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Floats]:
