@@ -47,12 +47,15 @@ CPU = Device("cpu", np)
 def _gpu() -> Device | str:
     """The first GPU, or one line that says why there is none.
 
-    A kernel of one element is compiled and run: CuPy imports, and even says it is available, where the compiler is missing.
+    A kernel of one element is compiled and run: CuPy imports, and even says it is available, where the compiler is
+    missing.
     """
     try:
         import cupy
     except Exception as error:
-        return f"CuPy cannot be imported ({type(error).__name__}: {error}); install stemdisp[cuda12] or stemdisp[cuda13]"
+        return (
+            f"CuPy cannot be imported ({type(error).__name__}: {error}); install stemdisp[cuda12] or stemdisp[cuda13]"
+        )
     try:
         if not cupy.cuda.is_available():
             return "CuPy is installed but no CUDA device or driver was found"

@@ -60,7 +60,8 @@ class Motif:
         return np.array([set(content) == {"O"} for content in self.content])
 
     def contrast(self, signal: str) -> Floats:
-        """(S,) expected strength of the columns relative to the strongest, from Z^n (n by signal: ABF or like HAADF)."""
+        """(S,) expected strength of the columns relative to the strongest, from Z^n (n by signal: ABF or like
+        HAADF)."""
         exponent = ABF_EXPONENT if signal.upper().endswith("BF") else HAADF_EXPONENT
         strength = np.array([sum(n * ATOMIC_NUMBER[e] ** exponent for e, n in c.items()) for c in self.content])
         return np.asarray(strength / strength.max())
@@ -76,8 +77,8 @@ class Motif:
     def neighbours(self, moving: str, reference: str) -> NDArray[np.int64]:
         """(R, 2) cell offsets (dh, dk) of the reference columns nearest to a moving column.
 
-        They are the smallest shells that together are centrosymmetric about it in this structure. Raises RecipeError where no
-        such set exists within two cells.
+        They are the smallest shells that together are centrosymmetric about it in this structure. Raises RecipeError
+        where no such set exists within two cells.
         """
         start, end = self.fractions[self.site(moving)], self.fractions[self.site(reference)]
         offsets = np.array(list(product(range(-2, 3), repeat=2)))
@@ -85,14 +86,19 @@ class Motif:
         order = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")
         distances = np.linalg.norm(vectors, axis=1)[order]
         for last in range(1, len(order)):
-            if distances[last] - distances[last - 1] > 0.01 and np.allclose(vectors[order[:last]].sum(axis=0), 0, atol=1e-6):
+            if distances[last] - distances[last - 1] > 0.01 and np.allclose(
+                vectors[order[:last]].sum(axis=0), 0, atol=1e-6
+            ):
                 return np.asarray(offsets[order[:last]])
         raise RecipeError(f"{reference} columns are nowhere centrosymmetric about {moving} along {self.zone}")
 
     def rows(self, plane: Plane) -> tuple[int, int]:
-        """(p, q) such that p h + q k numbers the planes (hkl) of one site; raises RecipeError if the beam crosses them."""
+        """(p, q) such that p h + q k numbers the planes (hkl) of one site; raises RecipeError if the beam crosses
+        them."""
         if np.dot(plane, self.zone) or not any(plane):
-            raise RecipeError(f"plane {plane} does not contain the zone axis {self.zone}; its indices must satisfy hu + kv + lw = 0")
+            raise RecipeError(
+                f"plane {plane} does not contain the zone axis {self.zone}; its indices must satisfy hu + kv + lw = 0"
+            )
         steps = np.rint(self.cell_3d @ np.array(plane) / self.material.lattice_A).astype(int)
         common = gcd(int(steps[0]), int(steps[1]))
         return int(steps[0]) // common, int(steps[1]) // common
@@ -105,7 +111,9 @@ class Motif:
 def _shortest_pair(vectors: Floats) -> tuple[Floats, Floats]:
     """Shortest two vectors of a projected 2-D lattice given many of its vectors as rows."""
     lengths = np.linalg.norm(vectors, axis=1)
-    order = [i for i in np.lexsort((-vectors[:, 2], -vectors[:, 1], -vectors[:, 0], lengths.round(6))) if lengths[i] > 1e-6]
+    order = [
+        i for i in np.lexsort((-vectors[:, 2], -vectors[:, 1], -vectors[:, 0], lengths.round(6))) if lengths[i] > 1e-6
+    ]
     first = vectors[order[0]]
     second = next(vectors[i] for i in order if np.linalg.norm(np.cross(first, vectors[i])) > 1e-6)
     return first, second

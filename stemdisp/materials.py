@@ -35,8 +35,8 @@ class Material:
     """A cubic crystal and how its columns move.
 
     ``moving`` and ``reference`` name the sites whose relative displacement is measured; ``brightest`` is the site that
-    HAADF shows brightest. ``dilution`` gives, per signal, by how much a column image moves when only its moving atom moves
-    and the oxygen it shares the column with stays.
+    HAADF shows brightest. ``dilution`` gives, per signal, by how much a column image moves when only its moving atom
+    moves and the oxygen it shares the column with stays.
     """
 
     name: str
@@ -122,5 +122,7 @@ def check_zone(of: Material, zone: Zone) -> Zone:
     """``zone`` if the material can be analysed along it; raises RecipeError naming those that can."""
     if zone not in of.zones:
         known = ", ".join(format_indices(z) for z in of.zones)
-        raise RecipeError(f"zone {format_indices(zone)} of {of.name} is not among the zones it can be analysed along: {known}")
+        raise RecipeError(
+            f"zone {format_indices(zone)} of {of.name} is not among the zones it can be analysed along: {known}"
+        )
     return zone

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import backend, crystal, materials
 from .backend import Choice, Device
-from .errors import CalibrationError, RecipeError, StageError
+from .errors import CalibrationError, RecipeError
 from .model.analysis import Analysis
 from .model.micrograph import Micrograph, PixelSize, Signal
 from .recipe import Recipe
@@ -64,7 +64,9 @@ def _basis(analysis: Analysis, device: Device) -> Analysis:
     known = None if from_lattice else micrograph.pixel_size
     lattice = basis(_positions(analysis), motif, known, recipe.basis)
     if from_lattice:
-        micrograph = micrograph.with_pixel_size(PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice"))
+        micrograph = micrograph.with_pixel_size(
+            PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice")
+        )
     return analysis.having(micrograph=micrograph, lattice=lattice)
 
 
@@ -72,7 +74,9 @@ def _assign(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.peaks and analysis.lattice
     columns = assign(analysis.peaks, analysis.lattice, _positions(analysis), analysis.recipe.assign)
     columns, notes = edit(columns, analysis.recipe.edits, analysis.micrograph.inputs)
-    return analysis.having(columns=columns, lattice=fit_lattice(columns, analysis.lattice), notes=(*analysis.notes, *notes))
+    return analysis.having(
+        columns=columns, lattice=fit_lattice(columns, analysis.lattice), notes=(*analysis.notes, *notes)
+    )
 
 
 def _refine(analysis: Analysis, device: Device) -> Analysis:
@@ -89,7 +93,9 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
     lattice = fit_lattice(columns, lattice)
     micrograph = analysis.micrograph
     if micrograph.pixel_size is not None and micrograph.pixel_size.origin == "lattice":
-        micrograph = micrograph.with_pixel_size(PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice"))
+        micrograph = micrograph.with_pixel_size(
+            PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice")
+        )
     return analysis.having(
         micrograph=micrograph,
         columns=columns,
@@ -191,7 +197,12 @@ def _first_stale(recipe: Recipe, start: Analysis | None, micrograph: Micrograph)
 def _same_image(one: Micrograph, other: Micrograph) -> bool:
     if one is other:
         return True
-    given = other.pixel_size is None or one.pixel_size is None or one.pixel_size.origin != "file" or one.pixel_size == other.pixel_size
+    given = (
+        other.pixel_size is None
+        or one.pixel_size is None
+        or one.pixel_size.origin != "file"
+        or one.pixel_size == other.pixel_size
+    )
     return (
         given
         and one.signals.keys() == other.signals.keys()
@@ -219,8 +230,15 @@ def steps(
         analysis = Analysis(micrograph, recipe, device=place.name)
     else:
         analysis = start.having(recipe=recipe)
-    if recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file" and micrograph.pixel_size is None and first == 0:
-        analysis = analysis.having(notes=("no pixel size is known: positions stay in px and there is no displacement in pm",))
+    if (
+        recipe.image.pixel_size is None
+        and recipe.image.pixel_size_from == "file"
+        and micrograph.pixel_size is None
+        and first == 0
+    ):
+        analysis = analysis.having(
+            notes=("no pixel size is known: positions stay in px and there is no displacement in pm",)
+        )
     for name in names[first:]:
         began = time.process_time()
         analysis = STAGES[name][0](analysis, place)
@@ -228,9 +246,7 @@ def steps(
         yield name, analysis
 
 
-def analyse(
-    micrograph: Micrograph, recipe: Recipe, start: Analysis | None = None, device: Choice = "auto"
-) -> Analysis:
+def analyse(micrograph: Micrograph, recipe: Recipe, start: Analysis | None = None, device: Choice = "auto") -> Analysis:
     """Run all stages and return what is known at the end.
 
     >>> import stemdisp
@@ -238,10 +254,9 @@ def analyse(
     >>> stemdisp.analyse(image, stemdisp.recipe_for("KTaO3", "1-10")).columns.sites
     ('K', 'Ta', 'O')
     """
-    analysis = start.having(recipe=recipe) if start is not None else Analysis(micrograph, recipe)
-    for _, analysis in steps(micrograph, recipe, start, device):
-        pass
-    return analysis
+    unchanged = start.having(recipe=recipe) if start is not None else Analysis(micrograph, recipe)
+    done = [analysis for _, analysis in steps(micrograph, recipe, start, device)]
+    return done[-1] if done else unchanged
 
 
 def require_pixel_size(micrograph: Micrograph, recipe: Recipe) -> None:

@@ -1,7 +1,7 @@
 """Every choice that can change the numbers: one frozen, validated model with a section per stage.
 
-Each field carries its unit, range and one sentence of meaning; the commented TOML, the error messages, the JSON schema and
-the forms of graphical programs are all made from them. What cannot change the numbers is not here.
+Each field carries its unit, range and one sentence of meaning; the commented TOML, the error messages, the JSON schema
+and the forms of graphical programs are all made from them. What cannot change the numbers is not here.
 """
 
 from __future__ import annotations
@@ -69,7 +69,11 @@ class FindSection(Section):
     """Peaks of the image."""
 
     separation: float | None = _number(
-        None, "Smallest distance between two peaks; unset = half of the shortest lattice spacing seen.", unit="px", gt=1, le=500
+        None,
+        "Smallest distance between two peaks; unset = half of the shortest lattice spacing seen.",
+        unit="px",
+        gt=1,
+        le=500,
     )
     threshold: float = _number(
         0.25, "Height a peak must have above its surroundings, as a fraction of the tallest peaks.", ge=0.01, le=0.95
@@ -84,7 +88,7 @@ class BasisSection(Section):
     )
     significance: float = _number(
         3.0,
-        "How many times above the highest chance peak the lattice's Fourier peaks must stand; below it no lattice is reported.",
+        "How many times above the highest chance peak the lattice's Fourier peaks must stand, or no lattice is found.",
         ge=1.0,
         le=100,
     )
@@ -94,7 +98,10 @@ class AssignSection(Section):
     """Which peak is which column."""
 
     tolerance: float = _number(
-        0.3, "How far a peak may lie from where its neighbours predict it, in shortest column distances.", gt=0.02, le=0.5
+        0.3,
+        "How far a peak may lie from where its neighbours predict it, in shortest column distances.",
+        gt=0.02,
+        le=0.5,
     )
     minimum_cells: int = _number(9, "Smallest number of unit cells that counts as a crystal.", ge=4, le=10000)
 
@@ -115,9 +122,15 @@ class RefineSection(Section):
         3.0, "Distance between the knots of the smooth background, in shortest lattice spacings.", ge=1.5, le=20
     )
     weak_window: float = _number(
-        1.3, "Radius of the window in which weak columns are fitted a second time on a plane.", unit="angstrom", ge=0.6, le=3
+        1.3,
+        "Radius of the window in which weak columns are fitted a second time on a plane.",
+        unit="angstrom",
+        ge=0.6,
+        le=3,
     )
-    tolerance: float = _number(1e-3, "Largest movement at which the fit counts as converged.", unit="px", ge=1e-6, le=0.05)
+    tolerance: float = _number(
+        1e-3, "Largest movement at which the fit counts as converged.", unit="px", ge=1e-6, le=0.05
+    )
     max_iterations: int = _number(30, "Iterations after which a column that still moves is flagged.", ge=2, le=200)
 
 
@@ -144,7 +157,7 @@ class DisplacementSection(Section):
 
     reference: Literal["auto", "none"] = _number(
         "auto",
-        "Subtract the mean of a bulk region where an interface exists (or a region is given for the image), or nothing.",
+        "Subtract the mean of the bulk where an interface exists (or of a region drawn on the image), or nothing.",
     )
     bulk_from_layer: int | None = _number(
         None, "First layer of the bulk; unset = found from where the profile is flat.", ge=1, le=10000
@@ -162,7 +175,7 @@ class PolarizationSection(Section):
     )
     dilution: float | None = _number(
         None,
-        "Part of the moving atom's displacement that its column image shows; unset = the crystal's table for the signal.",
+        "Part of the moving atom's displacement that its column image shows; unset = the crystal's table.",
         gt=0.1,
         le=1.5,
     )

@@ -1,7 +1,8 @@
 """A known 2-D cell found in the power spectrum of an image, at any rotation and scale.
 
-The spectrum is divided by its ring-wise median, so that without a lattice its values follow an exponential distribution of
-mean one, whatever the noise; a lattice's peaks are then judged against the highest chance peak, ln(number of pixels).
+The spectrum is divided by its ring-wise median, so that without a lattice its values follow an exponential
+distribution of mean one, whatever the noise; a lattice's peaks are then judged against the highest chance peak,
+ln(number of pixels).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Normalised power (ny, nx) with the zero frequency in the middle, the same with every bin raised to the highest of its
-    eight neighbours, and the height of the highest chance peak."""
+    """Normalised power (ny, nx) with the zero frequency in the middle, the same with every bin raised to the highest
+    of its eight neighbours, and the height of the highest chance peak."""
 
     power: Floats
     raised: Floats
@@ -78,7 +79,8 @@ def spectrum(image: Floats) -> Spectrum:
 
 
 def _harmonics(cell: Floats, fractions: Floats, strength: Floats, highest: float) -> tuple[Floats, Floats]:
-    """Reciprocal vectors (G, 2) of half of the plane up to ``highest`` (1 / unit of cell), and their expected amplitude."""
+    """Reciprocal vectors (G, 2) of half of the plane up to ``highest`` (1 / unit of cell), and their expected
+    amplitude."""
     indices = np.array([hk for hk in product(range(-6, 7), repeat=2) if hk > (0, 0)])
     vectors = indices @ np.linalg.inv(cell).T
     keep = np.linalg.norm(vectors, axis=1) <= highest
@@ -107,7 +109,8 @@ def find_cell(
     """The image of a known cell.
 
     ``cell`` (2, 2) has rows a, b in a unit with y **up**; ``fractions`` (S, 2) and ``strength`` (S,) are its motif;
-    ``scales`` are the px per unit to try; ``highest`` is the largest frequency used, in 1 / unit; ``aspect`` is the height of a pixel divided by its width.
+    ``scales`` are the px per unit to try; ``highest`` is the largest frequency used, in 1 / unit; ``aspect`` is the
+    height of a pixel divided by its width.
 
     A harmonic that the motif predicts and the image lacks counts against a candidate, so that neither a multiple nor a
     fraction of the true cell wins.
@@ -122,7 +125,10 @@ def find_cell(
     cosine, sine = np.cos(angles), np.sin(angles)
     # Counter-clockwise as seen is (x, y) -> (x cos + y sin, -x sin + y cos) with y down.
     turned = np.stack(
-        [np.outer(cosine, down[:, 0]) + np.outer(sine, down[:, 1]), np.outer(-sine, down[:, 0]) + np.outer(cosine, down[:, 1])],
+        [
+            np.outer(cosine, down[:, 0]) + np.outer(sine, down[:, 1]),
+            np.outer(-sine, down[:, 0]) + np.outer(cosine, down[:, 1]),
+        ],
         axis=-1,
     ) * [1, aspect]
     for scale in scales:
@@ -134,7 +140,9 @@ def find_cell(
     return _polish(found, cell, vectors, amplitude, best[1], best[2], aspect)
 
 
-def _polish(found: Spectrum, cell: Floats, vectors: Floats, amplitude: Floats, angle: float, scale: float, aspect: float) -> CellFit:
+def _polish(
+    found: Spectrum, cell: Floats, vectors: Floats, amplitude: Floats, angle: float, scale: float, aspect: float
+) -> CellFit:
     """Fit the four numbers of the reciprocal cell to the peaks, from the low orders outwards."""
     cosine, sine = np.cos(angle), np.sin(angle)
     # Rows of ``vectors`` (y up) go to frequencies (y down, cycles per px) by ``vectors @ transform``.
@@ -148,14 +156,16 @@ def _polish(found: Spectrum, cell: Floats, vectors: Floats, amplitude: Floats, a
             guess = vectors[i] @ transform
             if np.abs(guess).max() >= 0.48:
                 continue
-            reach = max(2.0, 0.06 * np.linalg.norm(guess * [nx, ny])) if n < 4 and not peaks.get(i) else 2.0
+            reach = max(2.0, 0.06 * float(np.linalg.norm(guess * [nx, ny]))) if n < 4 and not peaks.get(i) else 2.0
             place, power = found.summit(guess, reach)
             if power > 2 * found.chance:
                 peaks[i] = (place, power)
             chosen = list(peaks)
             if np.linalg.matrix_rank(vectors[chosen], tol=1e-6) == 2:
                 weights = np.sqrt([np.log1p(peaks[c][1]) for c in chosen])[:, None]
-                transform = np.linalg.lstsq(weights * vectors[chosen], weights * np.array([peaks[c][0] for c in chosen]), rcond=None)[0]
+                transform = np.linalg.lstsq(
+                    weights * vectors[chosen], weights * np.array([peaks[c][0] for c in chosen]), rcond=None
+                )[0]
     strongest = sorted(usable, key=lambda i: -found.at(vectors[i] @ transform))
     significance = 0.0
     if strongest:
@@ -168,7 +178,8 @@ def _polish(found: Spectrum, cell: Floats, vectors: Floats, amplitude: Floats, a
 
 
 def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> tuple[Floats, int]:
-    """Strength of given frequencies (F, 2; cycles per px, x and y) around every block of pixels, and the blocks' side in px.
+    """Strength of given frequencies (F, 2; cycles per px, x and y) around every block of pixels, and the blocks' side
+    in px.
 
     The geometric mean of the magnitudes of the image demodulated by each and averaged over a Gaussian of ``sigma`` px.
     """
@@ -188,7 +199,6 @@ def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> tuple[F
 
 def fold(image: Floats, origin: Floats, cell: Floats, bins: int, weight: Floats) -> Floats:
     """Average unit cell (bins, bins), index [fraction along b, fraction along a], of the pixels with ``weight`` > 0."""
-    ny, nx = image.shape
     y, x = np.nonzero(weight > 0)
     fraction = (np.stack([x, y], axis=1) - origin) @ np.linalg.inv(cell)
     index = np.floor((fraction % 1.0) * bins).astype(int) % bins

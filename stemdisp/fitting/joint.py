@@ -1,8 +1,8 @@
 """Fit all columns of an image at once: amplitudes, positions, shared shapes and a smooth background.
 
-Damped Gauss-Newton on the sum of weighted squared residuals over the pixels near columns.  Every column's model contains
-all its neighbours.  Sums over pixels are batched matrix products over tiles (NumPy or CuPy, the same lines); the normal
-equations are sparse and are solved directly, the few shape parameters by their Schur complement.
+Damped Gauss-Newton on the sum of weighted squared residuals over the pixels near columns.  Every column's model
+contains all its neighbours.  Sums over pixels are batched matrix products over tiles (NumPy or CuPy, the same lines);
+the normal equations are sparse and are solved directly, the few shape parameters by their Schur complement.
 
 The gradient uses every pixel; the curvature may use every n-th, which changes the path but not the destination.
 """
@@ -30,11 +30,12 @@ GPU_SAMPLES = 1 << 25
 """Tiles x columns x pixels worked on at once: what fits a core's cache, and what fills a GPU."""
 
 SETTLED, SETTLED_SHAPE = 0.05, 0.01
-"""While the largest movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will do."""
+"""While the largest movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will
+do."""
 
 RATIO, RATIO_SPREAD = 2.2, 0.1
-"""Width ratio of tail and core, and the spread of its logarithm, before the image says more: a tail too faint to measure has
-no ratio of its own, and without this the fit would creep along it for ever."""
+"""Width ratio of tail and core, and the spread of its logarithm, before the image says more: a tail too faint to
+measure has no ratio of its own, and without this the fit would creep along it for ever."""
 
 FAINTEST = 0.02
 """Poisson weights are 1 / max(model, this fraction of the brightest pixels): dark counts and read-out noise remain."""
@@ -82,7 +83,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class State:
-    """A model: positions (N, 2), amplitudes (N,), background at the knots (K,), shape, and which columns may still move."""
+    """A model: positions (N, 2), amplitudes (N,), background at the knots (K,), shape, and which columns may still
+    move."""
 
     xy: Floats
     amplitude: Floats
@@ -140,7 +142,10 @@ def _pixel_mask(problem: Problem) -> NDArray[np.bool_]:
     offset = np.arange(-reach, reach + 1)
     x = np.rint(problem.start[:, 0]).astype(int)[:, None, None] + offset[None, None, :]
     y = np.rint(problem.start[:, 1]).astype(int)[:, None, None] + offset[None, :, None]
-    near = np.hypot(x - problem.start[:, 0, None, None], y - problem.start[:, 1, None, None]) <= problem.inner[:, None, None]
+    near = (
+        np.hypot(x - problem.start[:, 0, None, None], y - problem.start[:, 1, None, None])
+        <= problem.inner[:, None, None]
+    )
     near &= (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
     x, y = np.broadcast_to(x, near.shape)[near], np.broadcast_to(y, near.shape)[near]
     mask[y, x] = True
@@ -243,8 +248,8 @@ class JointModel:
 def fit(problem: Problem, state: State, *, max_iterations: int, device: Device = CPU) -> JointFit:
     """Iterate from ``state`` until no free column moves by more than its tolerance.
 
-    First on every n-th pixel, as far apart as the narrowest column allows, then on all. Never raises for a column: one that
-    leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
+    First on every n-th pixel, as far apart as the narrowest column allows, then on all. Never raises for a column: one
+    that leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
     """
     width = float(np.exp(state.shape.log_sigma.min()))
     model, coarse = JointModel(problem, width, device), coarse_stride(width)
@@ -280,7 +285,8 @@ def fit(problem: Problem, state: State, *, max_iterations: int, device: Device =
 
 
 def amplitudes(image: Floats, xy: Floats, sigma: float) -> Floats:
-    """(N,) heights of round Gaussians of one width (px) at given places (N, 2), all fitted at once on a smooth background."""
+    """(N,) heights of round Gaussians of one width (px) at given places (N, 2), all fitted at once on a smooth
+    background."""
     n = len(xy)
     problem = Problem(
         image=image,
@@ -321,6 +327,18 @@ def initial_state(problem: Problem, sigma: Floats, tail: float = 0.0) -> State:
     return State(problem.start.copy(), np.zeros(len(problem.start)), background, shape, problem.free)
 
 
+def background_at(problem: Problem, state: State, xy: Floats) -> Floats:
+    """(N,) smooth background under positions (N, 2) px."""
+    knots = hats((problem.image.shape[0], problem.image.shape[1]), problem.spacing)
+    grid = state.background.reshape(len(knots[1]), len(knots[0]))
+    place = (xy - [knots[0][0], knots[1][0]]) / problem.spacing
+    first = np.clip(np.floor(place).astype(int), 0, np.array(grid.shape[::-1]) - 2)
+    u, v = (place - first).T
+    i, j = first.T
+    low = (1 - u) * grid[j, i] + u * grid[j, i + 1]
+    return np.asarray((1 - v) * low + v * ((1 - u) * grid[j + 1, i] + u * grid[j + 1, i + 1]))
+
+
 def _free(problem: Problem, state: State) -> NDArray[np.bool_]:
     """(N, 2) whether a column's amplitude and position are fitted."""
     return np.stack([problem.tied[:, 0] < 0, state.free], axis=1)
@@ -337,7 +355,8 @@ def _factorise(problem: Problem, state: State, normal: Normal, equations: Normal
 def _step(
     problem: Problem, state: State, gradient: Normal, factor: Factor, paces: tuple[Pace, Pace]
 ) -> tuple[State, Floats, NDArray[np.bool_]]:
-    """One step at the pace of columns and shape: the new state, how far each column moved (N,) in px, and which ran away."""
+    """One step at the pace of columns and shape: the new state, how far each column moved (N,) in px, and which ran
+    away."""
     n = len(problem.start)
     gradient.border_gradient[-1] -= gradient.chi2 / RATIO_SPREAD**2 * (state.shape.log_ratio - np.log(RATIO))
     step, shape = factor.step(gradient, state.background)
@@ -357,7 +376,12 @@ def _step(
 
 
 def _shape_step(shape: Shape, step: Floats, pace: Pace) -> Floats:
-    """The step in the direction of ``step``, as long as the profile follows about linearly: its parameters belong together."""
+    """The step in the direction of ``step``, as long as the profile follows about linearly: its parameters belong
+    together."""
     longest = shape.longest_step()
     relative = step / longest
-    return np.asarray(pace.limited(relative[None] / max(1.0, float(np.abs(relative).max())) / len(step) ** 0.5)[0] * longest * len(step) ** 0.5)
+    return np.asarray(
+        pace.limited(relative[None] / max(1.0, float(np.abs(relative).max())) / len(step) ** 0.5)[0]
+        * longest
+        * len(step) ** 0.5
+    )

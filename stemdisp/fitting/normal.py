@@ -1,7 +1,7 @@
 """The normal equations of a joint fit: accumulated from tiles, sparse, solved with the shared shape eliminated.
 
-Parameters are ordered (amplitude, x, y) of every column, then the background knots; the shared shape parameters stand apart
-as a border, because each of them touches everything.
+Parameters are ordered (amplitude, x, y) of every column, then the background knots; the shared shape parameters stand
+apart as a border, because each of them touches everything.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SMOOTHNESS = 1e-3
-"""Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly any
-pixel sees feel it."""
+"""Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly
+any pixel sees feel it."""
 
 NEIGHBOURHOOD = 24
 """Columns whose parameters are left free when the covariance of one of them is taken."""
@@ -27,8 +27,9 @@ NEIGHBOURHOOD = 24
 class Normal:
     """Sums over pixels.
 
-    ``gradient`` (3N + K,) and ``border_gradient`` (S,); the curvature of pairs of columns (9, pairs), of columns and knots as
-    triplets, of everything with the shape (3N + K, S), and of the shape (S, S); the weighted sum of squares and the number of pixels.
+    ``gradient`` (3N + K,) and ``border_gradient`` (S,); the curvature of pairs of columns (9, pairs), of columns and
+    knots as triplets, of everything with the shape (3N + K, S), and of the shape (S, S); the weighted sum of squares
+    and the number of pixels.
     """
 
     gradient: Floats
@@ -63,7 +64,8 @@ class Factor:
     chosen: Ints
 
     def step(self, total: Normal, background: Floats) -> tuple[Floats, Floats]:
-        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted, for the gradients of ``total`` at a
+        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted, for the gradients of
+        ``total`` at a
         ``background`` (K,)."""
         own = self.lu.solve(self.selection.T @ (total.gradient - self.stiffness @ background))
         shape = np.zeros(len(total.border_gradient))
@@ -108,8 +110,11 @@ class NormalEquations:
             np.zeros((shapes, shapes)),
         )
 
-    def add_gradient(self, total: Normal, columns: Ints, slopes: Floats, shared: Floats, nodes: Ints, knots: Floats) -> None:
-        """Add a chunk: ``slopes`` (T, L, 3), ``shared`` (T, L, 5) of (log sigma, m1, m2, w, log k), ``knots`` (T, K)."""
+    def add_gradient(
+        self, total: Normal, columns: Ints, slopes: Floats, shared: Floats, nodes: Ints, knots: Floats
+    ) -> None:
+        """Add a chunk: ``slopes`` (T, L, 3), ``shared`` (T, L, 5) of (log sigma, m1, m2, w, log k), ``knots`` (T,
+        K)."""
         real = columns >= 0
         rows = columns[real]
         for i in range(3):
@@ -146,7 +151,7 @@ class NormalEquations:
 
     def matrix(self, total: Normal) -> tuple[Any, Any]:
         """Curvature of columns and knots, and of the penalty on uneven knots: sparse CSC matrices (3N + K, 3N + K)."""
-        from scipy.sparse import coo_matrix
+        from scipy.sparse import coo_matrix, diags
 
         blocks = self._blocks(total)
         first, second = 3 * (self.pair // self.n), 3 * (self.pair % self.n)
@@ -156,8 +161,8 @@ class NormalEquations:
         pairs = coo_matrix((blocks.ravel(), (rows, columns)), shape=(self.size, self.size))
         at, to, values = (np.concatenate([t[i] for t in total.triplets]) for i in range(3))
         knots = coo_matrix((values, (at, to)), shape=(self.size, self.size)).tocsc()
-        cross = knots[: 3 * self.n]
-        cross.resize(self.size, self.size)
+        own_rows = np.concatenate([np.ones(3 * self.n), np.zeros(self.size - 3 * self.n)])
+        cross = diags(own_rows) @ knots
         own = knots.diagonal()[3 * self.n :]
         return (pairs.tocsc() + knots + cross.T).tocsc(), self._stiffness(float(np.median(own[own > 0])))
 
@@ -176,8 +181,8 @@ class NormalEquations:
     def selection(self, free: NDArray[np.bool_], tied: Ints) -> Any:
         """Sparse (3N + K, m) matrix from the m parameters that are fitted to all of them.
 
-        ``free`` (N, 2) says whether amplitude and position of a column are its own; ``tied`` (N, 3) are the rows whose mean
-        amplitude the others take.
+        ``free`` (N, 2) says whether amplitude and position of a column are its own; ``tied`` (N, 3) are the rows whose
+        mean amplitude the others take.
         """
         from scipy.sparse import coo_matrix
 
@@ -220,7 +225,8 @@ class NormalEquations:
     def covariance(self, total: Normal, xy: Floats, free: NDArray[np.bool_]) -> Floats:
         """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well.
 
-        ``free`` (N, 2) as in :meth:`selection`. Background and shape are held: they are known from so many pixels that they add nothing visible.
+        ``free`` (N, 2) as in :meth:`selection`. Background and shape are held: they are known from so many pixels that
+        they add nothing visible.
         """
         from scipy.spatial import cKDTree
 

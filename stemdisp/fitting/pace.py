@@ -1,8 +1,9 @@
 """How far the steps of an iteration may go: less for what turns back, more for what goes on.
 
-Gauss-Newton steps swing where two parameters trade against each other (a tail's weight and width), or where a column has no
-minimum of its own (an empty place under the tails of its neighbours).  Halving the reach of what turns back makes every such
-swing die out without slowing the others (the idea of Rprop, Riedmiller and Braun 1993, doi 10.1109/ICNN.1993.298623).
+Gauss-Newton steps swing where two parameters trade against each other (a tail's weight and width), or where a column
+has no minimum of its own (an empty place under the tails of its neighbours).  Halving the reach of what turns back
+makes every such swing die out without slowing the others (the idea of Rprop, Riedmiller and Braun 1993, doi
+10.1109/ICNN.1993.298623).
 """
 
 from __future__ import annotations
@@ -34,5 +35,5 @@ class Pace:
             self.reach = np.where(swings, 0.5 * np.minimum(self.reach, before), 1.5 * self.reach)
             self.reach = np.minimum(self.reach, self.longest)
         short = step * np.minimum(1.0, self.reach / np.maximum(length, 1e-300))[:, None]
-        self._last = short
-        return short
+        self._last = np.asarray(short, dtype=np.float64)
+        return self._last

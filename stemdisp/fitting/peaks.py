@@ -20,7 +20,8 @@ def filled(image: NDArray[np.generic]) -> Floats:
 def shortest_spacing(image: Floats) -> float:
     """Shortest distance (px) at which a periodic image repeats; NaN where it does not repeat.
 
-    Read off the autocorrelation: the nearest local maximum, beyond the central peak, that reaches half of the tallest one.
+    Read off the autocorrelation: the nearest local maximum, beyond the central peak, that reaches half of the tallest
+    one.
     """
     from scipy.ndimage import maximum_filter
 
@@ -29,7 +30,9 @@ def shortest_spacing(image: Floats) -> float:
     window = np.outer(np.hanning(ny + 2)[1:-1], np.hanning(nx + 2)[1:-1])
     spectrum = np.abs(np.fft.rfft2(centred * window, s=(2 * ny, 2 * nx))) ** 2
     spectrum[0, 0] = 0
-    correlation = np.fft.fftshift(np.fft.irfft2(spectrum, s=(2 * ny, 2 * nx)))[ny // 2 : -(ny // 2), nx // 2 : -(nx // 2)]
+    correlation = np.fft.fftshift(np.fft.irfft2(spectrum, s=(2 * ny, 2 * nx)))[
+        ny // 2 : -(ny // 2), nx // 2 : -(nx // 2)
+    ]
     cy, cx = ny - ny // 2, nx - nx // 2
     y, x = np.indices(correlation.shape)
     radius = np.hypot(x - cx, y - cy)

@@ -2,8 +2,8 @@
 
     P(d) = (1 - w) exp(-r^2 / 2 s^2) + w exp(-r^2 / 2 (k s)^2),    r^2 = d' M d,    det M = 1
 
-``s`` belongs to a group of columns (a site), the tail's weight ``w`` and width ratio ``k`` and the metric ``M`` to the whole
-image: the probe is one, whatever it meets. ``M = [[1 + m1, m2], [m2, 1 - m1]] / sqrt(1 - m1^2 - m2^2)``.
+``s`` belongs to a group of columns (a site), the tail's weight ``w`` and width ratio ``k`` and the metric ``M`` to the
+whole image: the probe is one, whatever it meets. ``M = [[1 + m1, m2], [m2, 1 - m1]] / sqrt(1 - m1^2 - m2^2)``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Shape:
     def metric(self) -> Floats:
         """(2, 2) matrix M."""
         m1, m2 = self.stretch
-        return np.array([[1 + m1, m2], [m2, 1 - m1]]) / np.sqrt(1 - m1**2 - m2**2)
+        return np.asarray(np.array([[1 + m1, m2], [m2, 1 - m1]]) / np.sqrt(1 - m1**2 - m2**2))
 
     def step(self, delta: Floats) -> Shape:
         """The shape after a change of (log_sigma..., m1, m2, w, log k), kept inside the bounds."""
@@ -72,8 +72,8 @@ class Shape:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A profile at displacements d, arrays of one shape: value, slope factor ``q`` (dP = q M d . d(centre)), ``r2`` and the
-    two exponentials."""
+    """A profile at displacements d, arrays of one shape: value, slope factor ``q`` (dP = q M d . d(centre)), ``r2``
+    and the two exponentials."""
 
     value: Any
     q: Any
@@ -85,7 +85,8 @@ class Evaluated:
 
 
 def evaluate(shape: Shape, sigma: Any, dx: Any, dy: Any, xp: Any) -> Evaluated:
-    """The profile at (dx, dy) px from its centre; ``sigma`` broadcasts against them; ``xp`` is their array namespace."""
+    """The profile at (dx, dy) px from its centre; ``sigma`` broadcasts against them; ``xp`` is their array
+    namespace."""
     m = shape.metric
     mx = m[0, 0] * dx + m[0, 1] * dy
     my = m[1, 0] * dx + m[1, 1] * dy

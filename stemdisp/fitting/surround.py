@@ -1,4 +1,5 @@
-"""What lies around the columns of a table: columns just outside the frame, and distances that set the size of windows."""
+"""What lies around the columns of a table: columns just outside the frame, and distances that set the size of
+windows."""
 
 from __future__ import annotations
 
@@ -14,11 +15,11 @@ Ints = NDArray[np.int64]
 def phantoms(
     xy: Floats, site: Ints, hk: Ints, cell: Floats, shape: tuple[int, int], margin: float
 ) -> tuple[Floats, Ints, Ints]:
-    """Columns outside the frame whose tails reach in: positions (P, 2) px, sites (P,) and, for the amplitude, the rows (P, 3)
-    of the three nearest columns of their site.
+    """Columns outside the frame whose tails reach in: positions (P, 2) px, sites (P,) and, for the amplitude, the rows
+    (P, 3) of the three nearest columns of their site.
 
-    Without them the columns along the image's edge drift into the light of a neighbour that nobody models. They continue the
-    lattice ``cell`` (2, 2) px from columns within ``margin`` px of the frame.
+    Without them the columns along the image's edge drift into the light of a neighbour that nobody models. They
+    continue the lattice ``cell`` (2, 2) px from columns within ``margin`` px of the frame.
     """
     from scipy.spatial import cKDTree
 

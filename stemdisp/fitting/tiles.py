@@ -1,4 +1,5 @@
-"""Cut an image into square tiles and list the columns that reach into each, so that sums over pixels become matrix products."""
+"""Cut an image into square tiles and list the columns that reach into each, so that sums over pixels become matrix
+products."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ COARSEST = 0.8
 """Spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use."""
 
 TILE_WIDTH = 4.0
-"""Side of a tile in column widths: small enough that few columns reach in, large enough that products stay efficient."""
+"""Side of a tile in column widths: small enough that few columns reach in, large enough that products stay
+efficient."""
 
 
 def tile_side(width: float, stride: int) -> int:
@@ -28,8 +30,9 @@ def tile_side(width: float, stride: int) -> int:
 @dataclass(frozen=True)
 class Chunk:
     """Tiles with equally long lists: ``corner`` (T, 2) first pixel (x, y), ``columns`` (T, L) rows, -1 = none,
-    ``nodes`` (T, K) background knots, ``hat`` (T, K, P) their values at the tile's pixels, ``pixels`` (T, P) flat index of
-    the pixels, ``inside`` (T, P) whether they exist, ``within`` (T, L, P) whether they are within a column's reach."""
+    ``nodes`` (T, K) background knots, ``hat`` (T, K, P) their values at the tile's pixels, ``pixels`` (T, P) flat
+    index of the pixels, ``inside`` (T, P) whether they exist, ``within`` (T, L, P) whether they are within a column's
+    reach."""
 
     corner: Ints
     columns: Ints
@@ -96,7 +99,9 @@ def _reaching(shape: tuple[int, int], xy: Floats, radius: Floats, side: int) -> 
     ty = low[:, 1, None, None] + offset[None, :, None]
     gap_x = np.maximum(np.maximum(tx * side - xy[:, 0, None, None], xy[:, 0, None, None] - (tx * side + side - 1)), 0)
     gap_y = np.maximum(np.maximum(ty * side - xy[:, 1, None, None], xy[:, 1, None, None] - (ty * side + side - 1)), 0)
-    touch = (tx >= 0) & (tx < tiles_x) & (ty >= 0) & (ty < tiles_y) & (gap_x**2 + gap_y**2 <= radius[:, None, None] ** 2)
+    touch = (
+        (tx >= 0) & (tx < tiles_x) & (ty >= 0) & (ty < tiles_y) & (gap_x**2 + gap_y**2 <= radius[:, None, None] ** 2)
+    )
     column, j, i = np.nonzero(touch)
     tile = (low[column, 1] + j) * tiles_x + low[column, 0] + i
     order = np.lexsort((column, tile))
@@ -108,8 +113,8 @@ def cut(
 ) -> list[Chunk]:
     """Tiles of every ``stride``-th (odd) pixel that columns at ``xy`` (N, 2) with reach ``radius`` (N,) px touch.
 
-    ``spacing`` px is the distance of the background knots, ``width`` px that of a column; ``samples`` bounds tiles x columns x
-    pixels of one chunk.
+    ``spacing`` px is the distance of the background knots, ``width`` px that of a column; ``samples`` bounds tiles x
+    columns x pixels of one chunk.
     """
     along = tile_side(width, stride)
     side = along * stride
@@ -125,14 +130,18 @@ def cut(
         members = order[first : first + size]
         length = int(count[members[-1]])
         slots = np.arange(length)
-        listed = np.where(slots < count[members, None], column[np.minimum(start[members, None] + slots, len(column) - 1)], -1)
+        listed = np.where(
+            slots < count[members, None], column[np.minimum(start[members, None] + slots, len(column) - 1)], -1
+        )
         corner = np.stack([unique[members] % tiles_x, unique[members] // tiles_x], axis=1) * side + first_pixel
         chunks.append(_chunk(shape, corner, listed, knots, stride, along).reaching(xy, radius))
         first += size
     return chunks
 
 
-def _chunk(shape: tuple[int, int], corner: Ints, columns: Ints, knots: tuple[Floats, Floats], stride: int, along: int) -> Chunk:
+def _chunk(
+    shape: tuple[int, int], corner: Ints, columns: Ints, knots: tuple[Floats, Floats], stride: int, along: int
+) -> Chunk:
     offset = np.arange(along) * stride
     x, y = corner[:, 0, None] + offset, corner[:, 1, None] + offset
     inside = ((y < shape[0])[:, :, None] & (x < shape[1])[:, None, :]).reshape(len(corner), -1)

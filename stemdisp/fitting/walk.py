@@ -25,10 +25,11 @@ class Walk:
 
 
 def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: float) -> Walk:
-    """Index the spots (n, 2) that continue the lattice from ``seeds`` (s, 2), predicted places of cells ``seed_hk`` (s, 2).
+    """Index the spots (n, 2) that continue the lattice from ``seeds`` (s, 2), predicted places of cells ``seed_hk``
+    (s, 2).
 
-    ``tolerance`` is the largest distance in px of a spot from where its neighbours predict it. Where two cells claim one
-    spot the nearer prediction has it; a cell takes the spot nearest to the mean of its predictions.
+    ``tolerance`` is the largest distance in px of a spot from where its neighbours predict it. Where two cells claim
+    one spot the nearer prediction has it; a cell takes the spot nearest to the mean of its predictions.
     """
     from scipy.spatial import cKDTree
 
@@ -54,7 +55,8 @@ def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: f
 def _frontier(
     spots: Floats, rows: Ints, hk: Ints, cell: Floats, visited: set[tuple[int, int]]
 ) -> tuple[Ints, Floats, Floats]:
-    """Unvisited neighbours of freshly indexed spots: hk (t, 2), mean predicted place (t, 2), mean local cell (t, 2, 2)."""
+    """Unvisited neighbours of freshly indexed spots: hk (t, 2), mean predicted place (t, 2), mean local cell (t, 2,
+    2)."""
     if not len(rows):
         return np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2))
     place = {(int(h), int(k)): i for i, (h, k) in enumerate(hk)}
@@ -70,7 +72,9 @@ def _frontier(
     fresh = np.array([tuple(t) not in visited for t in targets.tolist()])
     unique, index, count = np.unique(targets[fresh], axis=0, return_inverse=True, return_counts=True)
     index = index.ravel()
-    mean_place = np.stack([np.bincount(index, where[fresh][:, i], len(unique)) for i in (0, 1)], axis=1) / count[:, None]
+    mean_place = (
+        np.stack([np.bincount(index, where[fresh][:, i], len(unique)) for i in (0, 1)], axis=1) / count[:, None]
+    )
     mean_cell = np.zeros((len(unique), 2, 2))
     np.add.at(mean_cell, index, carried[fresh])
     return unique, mean_place, mean_cell / count[:, None, None]

@@ -21,9 +21,10 @@ from .quality import Quality
 class Analysis:
     """What is known so far; a stage that did not run yet left None.
 
-    ``peaks`` are the bare maxima, ``columns`` the table of all columns (after ``refine`` each row holds the position in the
-    signal the recipe trusts for its site), ``by_signal`` the same rows as fitted in each signal.
-    ``signal_shift_px`` maps a signal to its shift against the position signal, measured on the columns of the brightest site.
+    ``peaks`` are the bare maxima, ``columns`` the table of all columns (after ``refine`` each row holds the position
+    in the signal the recipe trusts for its site), ``by_signal`` the same rows as fitted in each signal.
+    ``signal_shift_px`` maps a signal to its shift against the position signal, measured on the columns of the
+    brightest site.
     ``notes`` are plain sentences about decisions, ``seconds`` CPU seconds per stage, ``device`` where the fit ran.
     """
 

@@ -63,7 +63,9 @@ class Columns:
         n = len(self.xy)
         for name, value in self.arrays().items():
             if len(value) != n:
-                raise StageError(f"columns: {name} has {len(value)} rows, xy has {n}; every array needs one row a column")
+                raise StageError(
+                    f"columns: {name} has {len(value)} rows, xy has {n}; every array needs one row a column"
+                )
             value.setflags(write=False)
 
     @classmethod
@@ -79,9 +81,7 @@ class Columns:
             "sigma": np.full((n, 2), np.nan),
             "flags": np.zeros(n, dtype=np.int64),
         }
-        empty |= {
-            k: np.full(n, np.nan) for k in ("amplitude", "amplitude_std", "background", "angle_deg", "residual")
-        }
+        empty |= {k: np.full(n, np.nan) for k in ("amplitude", "amplitude_std", "background", "angle_deg", "residual")}
         return cls(sites=sites, signals=signals, xy=np.array(xy, dtype=float).reshape(n, 2), **(empty | given))
 
     def __len__(self) -> int:

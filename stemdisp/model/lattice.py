@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 class Lattice:
     """Origin and cell vectors in px (x right, y down) of a known motif.
 
-    ``origin`` is where the motif's (0, 0) of cell (0, 0) lies; ``a`` and ``b`` are the images of the motif's cell vectors.
+    ``origin`` is where the motif's (0, 0) of cell (0, 0) lies; ``a`` and ``b`` are the images of the motif's cell
+    vectors.
     """
 
     motif: Motif

@@ -49,7 +49,9 @@ class Signal:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 2:
-            raise ReadError(f"signal {self.name}: shape {self.image.shape} is not a 2-D image; pass one image per signal")
+            raise ReadError(
+                f"signal {self.name}: shape {self.image.shape} is not a 2-D image; pass one image per signal"
+            )
         self.image.setflags(write=False)
 
 

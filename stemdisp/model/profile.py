@@ -14,9 +14,9 @@ Floats = NDArray[np.float64]
 class Profile:
     """One row a layer (L rows), outermost first; NaN where a quantity does not exist.
 
-    ``normal`` points out of the crystal, ``parallel`` is it turned 90 degrees clockwise as seen. ``_sd`` is the scatter of
-    the cells, ``_sem`` the standard error of their mean. ``magnitude_pm`` and ``polarization_uC_cm2`` are the length of the
-    mean vector. ``coherence`` is the mean resultant length of the directions, ``p_value`` Rayleigh's.
+    ``normal`` points out of the crystal, ``parallel`` is it turned 90 degrees clockwise as seen. ``_sd`` is the
+    scatter of the cells, ``_sem`` the standard error of their mean. ``magnitude_pm`` and ``polarization_uC_cm2`` are
+    the length of the mean vector. ``coherence`` is the mean resultant length of the directions, ``p_value`` Rayleigh's.
     """
 
     layer: NDArray[np.int64]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Check:
-    """One systematic that was looked at; ``std`` is None where there is no error; ``warn`` says whether it matters here."""
+    """One systematic that was looked at; ``std`` is None where there is no error; ``warn`` says whether it matters
+    here."""
 
     name: str
     value: float

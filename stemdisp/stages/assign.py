@@ -1,7 +1,7 @@
 """Give every column its site and cell: walk the brightest sublattice from a seed, then place the other sites among it.
 
-Indexing happens once, here.  Columns no peak stood for are predicted from their neighbours; at the rim of the crystal, where
-a site has only part of its neighbours, a column is listed only if the image shows it.
+Indexing happens once, here.  Columns no peak stood for are predicted from their neighbours; at the rim of the crystal,
+where a site has only part of its neighbours, a column is listed only if the image shows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import StageError
 from ..fitting.joint import amplitudes
-from ..fitting.walk import Walk, walk
+from ..fitting.walk import walk
 from ..flags import Flag
 from ..model.columns import Columns
 from ..model.lattice import Lattice
@@ -30,10 +30,12 @@ TYPICAL_SIGMA_A = 0.5
 """Width of a column (angstrom, standard deviation) good enough to compare contrasts."""
 
 RIM_SHARE, RIM_CONTRAST = 0.8, 0.7
-"""A rim of weak columns is real if this share of them shows its contrast, and their median reaches this much of the usual."""
+"""A rim of weak columns is real if this share of them shows its contrast, and their median reaches this much of the
+usual."""
 
 FAINT = 0.08
-"""Sites fainter than this share of the brightest cannot be judged one by one; at the rim they are listed only when complete."""
+"""Sites fainter than this share of the brightest cannot be judged one by one; at the rim they are listed only when
+complete."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class _Anchors:
     def fitted(cls, hk: Ints, xy: Floats) -> _Anchors:
         """With cell vectors by least squares."""
         design = np.column_stack([np.ones(len(hk)), hk])
-        return cls(hk, xy, np.linalg.lstsq(design, xy, rcond=None)[0][1:])
+        return cls(hk, xy, np.asarray(np.linalg.lstsq(design, xy, rcond=None)[0][1:], dtype=np.float64))
 
     def joined(self, hk: Ints, xy: Floats) -> _Anchors:
         """With more of them."""
@@ -103,7 +105,13 @@ def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSecti
     order = order[_inside(xy[order], (ny, nx))]
     flags, xy = _claim_peaks(xy[order], peaks, tolerance / 2)
     table = Columns.at(
-        xy, motif.sites, (signal.name,), site=site[order], hk=hk[order], island=np.zeros(len(order), dtype=np.int64), flags=flags
+        xy,
+        motif.sites,
+        (signal.name,),
+        site=site[order],
+        hk=hk[order],
+        island=np.zeros(len(order), dtype=np.int64),
+        flags=flags,
     )
     return table.take(_shown(hk[order], xy, site[order], complete[order], lattice, signal))
 
@@ -181,7 +189,8 @@ def _to_the_frame(anchors: _Anchors, lattice: Lattice, signal: Signal) -> _Ancho
 
 
 def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Floats]:
-    """Flags (n,) and starts (n, 2): a place with a peak within ``tolerance`` px starts there, the others are predicted."""
+    """Flags (n,) and starts (n, 2): a place with a peak within ``tolerance`` px starts there, the others are
+    predicted."""
     from scipy.spatial import cKDTree
 
     distance, near = map(np.asarray, cKDTree(peaks.xy).query(xy))
@@ -195,8 +204,9 @@ def _shown(
 ) -> NDArray[np.bool_]:
     """(N,) columns to list: complete ones, and rim columns whose contrast is what is usual for their site.
 
-    Contrasts come from a linear fit of all columns at once, so that the tail of a bright neighbour is not taken for a column.
-    A weak column alone cannot be told from an atom of an amorphous cap: a rim of them counts as a whole or not at all.
+    Contrasts come from a linear fit of all columns at once, so that the tail of a bright neighbour is not taken for a
+    column. A weak column alone cannot be told from an atom of an amorphous cap: a rim of them counts as a whole or not
+    at all.
     """
     strength = lattice.motif.contrast(signal.name)
     sigma = TYPICAL_SIGMA_A * 100 / float(lattice.scale_pm.mean())

@@ -1,8 +1,9 @@
 """Find the average lattice: cell vectors from the power spectrum, origin from the average unit cell.
 
-The motif of the material decides both: its harmonics choose rotation and scale (so that neither a multiple nor a fraction
-of the cell wins), and its columns' expected strengths choose which place in the cell is which site. A perovskite's
-projections have a two-fold axis, so the two directions of a cell vector are the same crystal; a points right or up.
+The motif of the material decides both: its harmonics choose rotation and scale (so that neither a multiple nor a
+fraction of the cell wins), and its columns' expected strengths choose which place in the cell is which site. A
+perovskite's projections have a two-fold axis, so the two directions of a cell vector are the same crystal; a points
+right or up.
 """
 
 from __future__ import annotations
@@ -62,17 +63,15 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
     found = _search(image, motif, pixel_size, recipe, signal.name)
     if found.significance < recipe.significance:
         raise StageError(
-            f"{signal.name}: no lattice found: Fourier peaks of {motif.material.name} stand {found.significance:.1f} times above "
-            f"chance, {recipe.significance:g} are needed; check material, zone and pixel size, or choose an ordered area"
+            f"{signal.name}: no lattice found: Fourier peaks of {motif.material.name} stand {found.significance:.1f} "
+            f"times above chance, {recipe.significance:g} are needed; check material, zone and pixel size"
         )
     centre = _best_ordered(image, found.cell)
     origin = _origin(image, motif, found.cell, centre, signal.name)
     return Lattice(motif, origin, found.cell[0], found.cell[1])
 
 
-def _search(
-    image: Floats, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str
-) -> CellFit:
+def _search(image: Floats, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str) -> CellFit:
     power = spectrum(image)
     if pixel_size is None:
         low, high = SCALE_RANGE_PX_PER_A
@@ -95,7 +94,7 @@ def _search(
 
 def _best_ordered(image: Floats, cell: Floats) -> Floats:
     """(2,) where the lattice's first harmonics are strongest, one region away from the image's edge if possible."""
-    reciprocal = np.linalg.inv(cell).T
+    reciprocal = np.asarray(np.linalg.inv(cell).T, dtype=np.float64)
     sigma = FOLD_CELLS / 4 * float(np.linalg.norm(cell, axis=1).max())
     strength, block = local_amplitude(image, reciprocal, sigma)
     ny, nx = strength.shape
@@ -106,7 +105,8 @@ def _best_ordered(image: Floats, cell: Floats) -> Floats:
 
 
 def _origin(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: str) -> Floats:
-    """(2,) where the motif's (0, 0) lies nearest to ``centre``: the shift at which the average cell looks most like the motif."""
+    """(2,) where the motif's (0, 0) lies nearest to ``centre``: the shift at which the average cell looks most like
+    the motif."""
     ny, nx = image.shape
     y, x = np.indices((ny, nx))
     reach = FOLD_CELLS / 2 * np.linalg.norm(cell, axis=1).max()
@@ -122,7 +122,7 @@ def _origin(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: s
         np.fft.rfft2(average - average.mean()) * np.conj(np.fft.rfft2(expected - expected.mean())), s=average.shape
     )
     j, i = np.unravel_index(int(match.argmax()), match.shape)
-    shift = np.array([i + _vertex(match[j], i), j + _vertex(match[:, i], j)]) / FOLD_BINS
+    shift = np.array([i + _vertex(match[j], int(i)), j + _vertex(match[:, i], int(j))]) / FOLD_BINS
     return np.asarray(centre + ((shift + 0.5) % 1.0 - 0.5) @ cell)
 
 
@@ -139,7 +139,9 @@ def fit_lattice(columns: Columns, lattice: Lattice) -> Lattice:
     motif = lattice.motif
     rows = columns.of_site(motif.material.reference) & columns.usable
     if rows.sum() < 3:
-        raise StageError(f"no lattice found: only {int(rows.sum())} usable {motif.material.reference} columns, three are needed")
+        raise StageError(
+            f"no lattice found: only {int(rows.sum())} usable {motif.material.reference} columns, three are needed"
+        )
     design = np.column_stack([np.ones(rows.sum()), columns.hk[rows] + motif.fractions[columns.site[rows]]])
     solution = np.linalg.lstsq(design, columns.xy[rows], rcond=None)[0]
     return Lattice(motif, solution[0], solution[1], solution[2])

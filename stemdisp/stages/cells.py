@@ -1,4 +1,5 @@
-"""Build unit cells: each moving column with the reference columns that surround it centrosymmetrically in the ideal crystal."""
+"""Build unit cells: each moving column with the reference columns that surround it centrosymmetrically in the ideal
+crystal."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ def cells(columns: Columns, lattice: Lattice) -> UnitCells:
     Returns
     -------
     UnitCells
-        M cells, one per column of the moving site, ordered as those columns; ``xy`` (M, 2) is the centroid of the reference
-        neighbours, NaN (and ``INCOMPLETE``) where one of them is missing or has no position of its own.
+        M cells, one per column of the moving site, ordered as those columns; ``xy`` (M, 2) is the centroid of the
+        reference neighbours, NaN (and ``INCOMPLETE``) where one of them is missing or has no position of its own.
     """
     motif, material = lattice.motif, lattice.motif.material
     moving = np.flatnonzero(columns.of_site(material.moving))

@@ -1,7 +1,8 @@
-"""One table from several signals: cations from the signal the recipe trusts for positions, oxygen from the one that shows it.
+"""One table from several signals: cations from the signal the recipe trusts for positions, oxygen from the one that
+shows it.
 
-The shift between the signals (scan, tilt, detector) is measured on the brightest site's columns and taken off, so that no
-distance is ever taken between positions of two signals that were not aligned on the same columns.
+The shift between the signals (scan, tilt, detector) is measured on the brightest site's columns and taken off, so that
+no distance is ever taken between positions of two signals that were not aligned on the same columns.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def combine(
 ) -> tuple[Columns, dict[str, tuple[float, float]]]:
     """Columns (N rows, as in every signal) with oxygen from another signal, and the shift (x, y) px of each signal.
 
-    ``positions`` and ``oxygen`` name the signals; the shift is the median over the reference site's columns usable in both.
+    ``positions`` and ``oxygen`` name the signals; the shift is the median over the reference site's columns usable in
+    both.
     """
     base = by_signal[positions]
     motif = lattice.motif

@@ -70,14 +70,20 @@ def displacement(
     """
     pm = pixel_size.xy_pm
     uv = (columns.xy[cells.moving] - cells.xy) * pm
-    reference_cov = cells.gather(columns.cov.reshape(-1, 4)).sum(axis=1).reshape(-1, 2, 2) / cells.reference.shape[1] ** 2
+    reference_cov = (
+        cells.gather(columns.cov.reshape(-1, 4)).sum(axis=1).reshape(-1, 2, 2) / cells.reference.shape[1] ** 2
+    )
     cov = (columns.cov[cells.moving] + reference_cov) * pm[:, None] * pm
     missing = (cells.flags & int(Flag.INCOMPLETE)) > 0
     uv[missing], cov[missing] = np.nan, np.nan
     zero = _zero(uv, cells, interface, recipe, region)
     usable = zero.cells & np.isfinite(uv).all(axis=1)
     if usable.sum() < FEWEST_BULK_CELLS:
-        sentence = zero.sentence if not zero.cells.any() else f"the reference region has only {int(usable.sum())} cells; nothing was subtracted"
+        sentence = (
+            zero.sentence
+            if not zero.cells.any()
+            else f"the reference region has only {int(usable.sum())} cells; nothing was subtracted"
+        )
         return VectorField("pm", cells.xy, uv, cov, significant=significant(uv, cov), assumption=sentence)
     offset = uv[usable].mean(axis=0)
     scatter = np.cov(uv[usable].T)
@@ -106,11 +112,13 @@ def _zero(
     if interface is None:
         return Zero(
             nothing,
-            "no interface, so nothing was subtracted: one image alone cannot tell a uniform polarization from a uniform tilt",
+            "no interface, so nothing was subtracted: one image cannot tell a uniform polarization from a uniform tilt",
         )
     if recipe.bulk_from_layer is not None:
         first = recipe.bulk_from_layer
-        return Zero(interface.layer >= first, f"the mean of layers {first} and deeper was subtracted, as the recipe says")
+        return Zero(
+            interface.layer >= first, f"the mean of layers {first} and deeper was subtracted, as the recipe says"
+        )
     return _bulk(uv, interface)
 
 
@@ -125,7 +133,9 @@ def _bulk(uv: Floats, interface: Interface) -> Zero:
         if region.sum() < FEWEST_BULK_CELLS:
             break
         if min(_trend_level(interface.distance_nm[region], uv[region, i]) for i in (0, 1)) > TREND_LEVEL:
-            return Zero(region, f"the mean of the bulk (layers {first} to {deepest}, no trend with distance) was subtracted")
+            return Zero(
+                region, f"the mean of the bulk (layers {first} to {deepest}, no trend with distance) was subtracted"
+            )
     first = (2 * deepest) // 3
     return Zero(
         known & (interface.layer >= first),

@@ -15,7 +15,8 @@ from ..recipe import EditEntry
 def edit(columns: Columns, edits: Sequence[EditEntry], inputs: Sequence[InputFile]) -> tuple[Columns, tuple[str, ...]]:
     """Columns with the edits of this image applied, and sentences about those that were not.
 
-    A moved column starts its fit elsewhere (``EDITED``); a deleted one stays in the table, ``EXCLUDED`` from every result.
+    A moved column starts its fit elsewhere (``EDITED``); a deleted one stays in the table, ``EXCLUDED`` from every
+    result.
     """
     if not edits:
         return columns, ()

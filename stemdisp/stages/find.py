@@ -39,10 +39,14 @@ def find(signal: Signal, recipe: FindSection) -> Columns:
     """
     image = signal.contrast * filled(signal.image)
     if np.ptp(image) == 0:
-        raise StageError(f"{signal.name}: no lattice found: every pixel has the same value; check the detector and the file")
+        raise StageError(
+            f"{signal.name}: no lattice found: every pixel has the same value; check the detector and the file"
+        )
     spacing = shortest_spacing(image)
     if not np.isfinite(spacing):
-        raise StageError(f"{signal.name}: no lattice found: nothing in the image repeats; choose an area with columns in focus")
+        raise StageError(
+            f"{signal.name}: no lattice found: nothing in the image repeats; choose an area with columns in focus"
+        )
     separation = recipe.separation if recipe.separation is not None else max(2.0, 0.5 * spacing)
     xy, heights = local_maxima(image, separation, max(0.7, SMOOTHING * 2 * separation), recipe.threshold)
     return Columns.at(xy, signals=(signal.name,), amplitude=signal.contrast * heights)

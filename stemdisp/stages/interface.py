@@ -1,8 +1,8 @@
 """Find the straight edge of the crystal, its outward normal, and the layer of every cell.
 
-The crystal is segmented on its own grid: cells whose place lies inside the frame and holds no column are outside. A line is
-fitted to the columns that face them (skimage.measure.ransac), and the low-index plane nearest to it gives normal and layers.
-Distances are taken in physical, not pixel, proportions.
+The crystal is segmented on its own grid: cells whose place lies inside the frame and holds no column are outside. A
+line is fitted to the columns that face them (skimage.measure.ransac), and the low-index plane nearest to it gives
+normal and layers. Distances are taken in physical, not pixel, proportions.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ def _from_points(points: Floats, columns: Columns, pixel_size: PixelSize) -> _Li
     along = (points[1] - points[0]) * pixel_size.xy_pm
     length = float(np.linalg.norm(along))
     if length == 0:
-        raise StageError(f"the interface's two points are the same ({points[0, 0]:g}, {points[0, 1]:g}); give two points of the edge")
+        raise StageError(
+            f"the interface's two points are the same ({points[0, 0]:g}, {points[0, 1]:g}); give two points of the edge"
+        )
     normal = np.array([along[1], -along[0]]) / length
     inner = ((columns.xy - points[0]) * pixel_size.xy_pm) @ normal
     return _Line(points.mean(axis=0), normal if (inner < 0).sum() >= (inner > 0).sum() else -normal)
@@ -204,7 +206,8 @@ def _numbered(
 
 
 def _outermost(height: Floats, across: Floats, limit: float | None) -> tuple[float, NDArray[np.intp]]:
-    """Height (in planes) of the outermost plane of a site and its members; a drawn ``limit`` (pm) ends the crystal there."""
+    """Height (in planes) of the outermost plane of a site and its members; a drawn ``limit`` (pm) ends the crystal
+    there."""
     values, index, counts = np.unique(height.round(3), return_inverse=True, return_counts=True)
     index = index.ravel()
     full = counts >= max(2, FULL_PLANE * float(np.median(counts)))

@@ -25,15 +25,18 @@ def layers(
     Returns
     -------
     Profile
-        L rows from layer 0 inwards. Coherence and p-value are those of Rayleigh's test of uniform directions (Mardia and
-        Jupp, Directional Statistics, 2000, doi 10.1002/9780470316979).
+        L rows from layer 0 inwards. Coherence and p-value are those of Rayleigh's test of uniform directions (Mardia
+        and Jupp, Directional Statistics, 2000, doi 10.1002/9780470316979).
     """
     usable = field.valid & ((cells.flags & int(Flag.OUTLIER)) == 0)
     numbers = np.arange(int(interface.layer.max(initial=-1)) + 1)
-    rows = [_row(field, polarization, usable & (interface.layer == n), interface, recipe.minimum_cells) for n in numbers]
+    rows = [
+        _row(field, polarization, usable & (interface.layer == n), interface, recipe.minimum_cells) for n in numbers
+    ]
     values = {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else _row_of_nothing())}
     distance = [
-        float(interface.distance_nm[interface.layer == n].mean()) if (interface.layer == n).any() else np.nan for n in numbers
+        float(interface.distance_nm[interface.layer == n].mean()) if (interface.layer == n).any() else np.nan
+        for n in numbers
     ]
     empty = np.full(len(numbers), np.nan)
     return Profile(
@@ -75,6 +78,7 @@ def _row(
 
 
 def rayleigh(coherence: float, n: int) -> float:
-    """Level at which ``n`` directions of mean resultant length ``coherence`` are not uniform (second-order approximation)."""
+    """Level at which ``n`` directions of mean resultant length ``coherence`` are not uniform (second-order
+    approximation)."""
     z = n * coherence**2
     return float(np.clip(np.exp(-z) * (1 + (2 * z - z**2) / (4 * n)), 0.0, 1.0))

@@ -72,6 +72,7 @@ def _weight(motif: Motif, signal: str, recipe: PolarizationSection) -> float:
     known = motif.material.dilution.get(motif.zone, {})
     if signal not in known:
         raise RecipeError(
-            f"{motif.material.name} {format_indices(motif.zone)} has no dilution for {signal}; set [polarization] dilution"
+            f"{motif.material.name} {format_indices(motif.zone)} has no dilution for {signal}; "
+            "set [polarization] dilution"
         )
     return known[signal]

@@ -1,4 +1,5 @@
-"""Look at what could fool the reader: calibration, distortion, reference offset, shift of the signals, columns in doubt."""
+"""Look at what could fool the reader: calibration, distortion, reference offset, shift of the signals, columns in
+doubt."""
 
 from __future__ import annotations
 
@@ -56,8 +57,8 @@ def _calibration(lattice: Lattice, pixel_size: PixelSize | None) -> list[Check]:
                 sentence += "; check the calibration, or pass --pixel-size lattice"
             found.append(Check(f"pixel_size_{axis}", 100 * off, None, "%", sentence, warn))
     shear = lattice.shear_deg
-    found.append(Check("shear", shear, None, "deg", f"the scan's axes are {90 - shear:.2f} degrees apart, seen from the lattice"))
-    return found
+    sentence = f"the scan's axes are {90 - shear:.2f} degrees apart, seen from the lattice"
+    return [*found, Check("shear", shear, None, "deg", sentence)]
 
 
 def _offset(field: VectorField | None) -> list[Check]:
@@ -76,7 +77,9 @@ def _offset(field: VectorField | None) -> list[Check]:
     )
     warn = size > LARGE_OFFSET_PM
     if warn:
-        sentence += f"; more than {LARGE_OFFSET_PM:g} pm: tilt the specimen better, or doubt displacements below this size"
+        sentence += (
+            f"; more than {LARGE_OFFSET_PM:g} pm: doubt displacements below this size, or tilt the specimen better"
+        )
     return [Check("reference_offset", size, error, "pm", sentence, warn)]
 
 
@@ -87,7 +90,8 @@ def _shifts(shifts: Mapping[str, tuple[float, float]]) -> list[Check]:
             float(np.hypot(*shift)),
             None,
             "px",
-            f"{name} is shifted by ({shift[0]:.3f}, {shift[1]:.3f}) px against the position signal and was aligned on the columns",
+            f"{name} is shifted by ({shift[0]:.3f}, {shift[1]:.3f}) px against the position signal; "
+            "it was aligned on the columns",
         )
         for name, shift in shifts.items()
         if shift != (0.0, 0.0)

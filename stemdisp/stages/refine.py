@@ -1,9 +1,9 @@
 """Measure every column's position to a small fraction of a pixel, all columns of an image together.
 
-Reads the raw pixels, never filtered ones.  One joint fit (fitting.joint) of amplitudes, positions, one width per group of
-sites, one tail and a smooth background, with phantom columns outside the frame; then each weak column again on the image
-minus all others, on a plane shrunk by empirical Bayes (fitting.local).  A single Gaussian per column, or neighbours left out
-of the model, would make displacements at an interface where there are none.
+Reads the raw pixels, never filtered ones.  One joint fit (fitting.joint) of amplitudes, positions, one width per group
+of sites, one tail and a smooth background, with phantom columns outside the frame; then each weak column again on the
+image minus all others, on a plane shrunk by empirical Bayes (fitting.local).  A single Gaussian per column, or
+neighbours left out of the model, would make displacements at an interface where there are none.
 
 Covariances are the inverse curvature of the fit times its mean square residual.
 """
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
-from ..fitting.joint import JointFit, Problem, fit, initial_state
-from ..fitting.local import LocalFit, cut_windows, fit_windows
+from ..fitting.joint import JointFit, Problem, background_at, fit, initial_state
+from ..fitting.local import LocalFit, LocalProblem, cut_windows, fit_windows
 from ..fitting.surround import inside_share, phantoms
 from ..flags import Flag
 from ..model.columns import Columns
@@ -30,7 +30,8 @@ SIGMA_A = 0.5
 """Width (angstrom) the fit starts from: thermal motion and probe of an aberration-corrected microscope."""
 
 RADIUS_BRIGHT_A, RADIUS_FAINT_A = 3.2, 2.2
-"""Where profiles end (angstrom): the tail of the brightest site counts under its neighbours, that of a faint site does not."""
+"""Where profiles end (angstrom): the tail of the brightest site counts under its neighbours, that of a faint site does
+not."""
 
 FAINT = 0.3
 """Contrast relative to the brightest site below which a site is faint."""
@@ -48,7 +49,8 @@ LIMIT = 0.35
 """How far a column may move from its start, in shortest column distances."""
 
 LOOSE = 10.0
-"""Weak columns are fitted again: in the joint fit they need only be as sharp as their neighbours' positions can feel."""
+"""Weak columns are fitted again: in the joint fit they need only be as sharp as their neighbours' positions can
+feel."""
 
 TAIL_START = 0.1
 """Tail weight the fit starts from."""
@@ -57,9 +59,7 @@ WEAK_SNR, WEAK_SHARE = 3.0, 1 / 3
 """A column is weak below this many standard deviations, or this share of its site's median contrast."""
 
 
-def refine(
-    signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection, device: Device = CPU
-) -> Columns:
+def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection, device: Device = CPU) -> Columns:
     """Sub-pixel positions of all columns in one signal.
 
     Parameters
@@ -78,7 +78,8 @@ def refine(
     Returns
     -------
     Columns
-        The same rows with ``xy``, ``cov`` (px^2), ``amplitude``, ``sigma`` (px), ``background``, ``residual`` and ``flags``.
+        The same rows with ``xy``, ``cov`` (px^2), ``amplitude``, ``sigma`` (px), ``background``, ``residual`` and
+        ``flags``.
     """
     problem, n = _problem(signal, columns, lattice, recipe)
     scale = 100 / float(lattice.scale_pm.mean())
@@ -89,7 +90,17 @@ def refine(
     strength = lattice.motif.contrast(signal.name)[columns.site]
     again = np.flatnonzero((strength < 1) & joint.state.free[:n])
     local = _refit(signal, problem, joint, again, scale * recipe.weak_window, recipe, device)
-    return _table(signal, columns, problem, joint, again, local)
+    table = _table(signal, columns, problem, joint, again, local)
+    moving = joint.moving[: len(columns)].copy()
+    moving[again] = local.moving
+    return table.replace(flags=_flags(signal, table, problem, lattice, joint.runaway[: len(columns)], moving))
+
+
+def _framed(signal: Signal, columns: Columns, lattice: Lattice) -> NDArray[np.bool_]:
+    """(N,) columns of which enough lies inside the frame to measure where they are."""
+    core = CORE_A * 100 / float(lattice.scale_pm.mean())
+    ny, nx = signal.image.shape
+    return inside_share(columns.xy, (ny, nx), core) >= CORE_SHARE
 
 
 def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection) -> tuple[Problem, int]:
@@ -97,13 +108,15 @@ def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineS
     ny, nx = signal.image.shape
     motif, n = lattice.motif, len(columns)
     scale = 100 / float(lattice.scale_pm.mean())
-    outside, outside_site, tied = phantoms(columns.xy, columns.site, columns.hk, lattice.cell, (ny, nx), MARGIN_A * scale)
+    outside, outside_site, tied = phantoms(
+        columns.xy, columns.site, columns.hk, lattice.cell, (ny, nx), MARGIN_A * scale
+    )
     xy = np.concatenate([columns.xy, outside])
     site = np.concatenate([columns.site, outside_site])
     strength = motif.contrast(signal.name)
     bright = strength[site] == 1
     free = np.zeros(len(xy), dtype=bool)
-    free[:n] = inside_share(columns.xy, (ny, nx), CORE_A * scale) >= CORE_SHARE
+    free[:n] = _framed(signal, columns, lattice)
     if signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed":
         free &= ~motif.oxygen[site]
     group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
@@ -128,55 +141,68 @@ def _refit(
     signal: Signal, problem: Problem, joint: JointFit, rows: Ints, radius: float, recipe: RefineSection, device: Device
 ) -> LocalFit:
     """The weak columns again, on the image minus everything else."""
-    rest = np.where(joint.weight > 0, signal.image - joint.model, 0.0)
+    rest = np.where(joint.weight > 0, problem.image - joint.model, 0.0)
     sigma = np.exp(joint.state.shape.log_sigma)[problem.group[rows]]
-    windows = cut_windows(rest, joint.weight, joint.state.xy[rows], radius, device)
-    windows = windows.with_columns(joint.state.shape, sigma, joint.state.xy[rows], joint.state.amplitude[rows], device)
+    start = joint.state.xy[rows]
+    windows = cut_windows(rest, joint.weight, start, radius, device)
+    local = LocalProblem(windows, joint.state.shape, sigma, start, problem.limit[rows], device)
     return fit_windows(
-        windows,
-        joint.state.shape,
-        sigma,
-        joint.state.xy[rows],
-        limit=problem.limit[rows],
+        local.with_own(joint.state.amplitude[rows]),
         tolerance=recipe.tolerance,
         max_iterations=recipe.max_iterations,
-        device=device,
     )
 
 
 def _table(
     signal: Signal, columns: Columns, problem: Problem, joint: JointFit, again: Ints, local: LocalFit
 ) -> Columns:
-    """The column table of both fits, with its flags."""
+    """The column table of both fits, still with the flags it had."""
     n, state = len(columns), joint.state
     xy, amplitude, covariance = state.xy[:n].copy(), state.amplitude[:n].copy(), joint.covariance[:n].copy()
-    moving = joint.moving[:n].copy()
     xy[again], amplitude[again], covariance[again] = local.xy, local.amplitude, local.covariance
-    moving[again] = local.moving
     sigma, angle = state.shape.axes()
-    std = np.sqrt(covariance[:, 0, 0])
-    held = ~problem.free[:n]
-    flags = columns.flags & int(Flag.PREDICTED | Flag.EDITED | Flag.EXCLUDED)
-    edge = inside_share(columns.xy, (signal.image.shape[0], signal.image.shape[1]), 1.0) < 0
-    flags |= np.where(edge, int(Flag.EDGE), 0)
-    flags |= np.where(held, int(Flag.FIXED_POSITION), 0)
-    flags |= np.where(joint.runaway[:n], int(Flag.FAR_FROM_LATTICE), 0)
-    flags |= np.where(moving & ~held, int(Flag.NO_CONVERGENCE), 0)
-    height = signal.contrast * amplitude
-    for site in range(len(columns.sites)):
-        of_site = columns.site == site
-        if of_site.any():
-            usual = np.median(height[of_site])
-            weak = of_site & ((height < WEAK_SHARE * usual) | (height < WEAK_SNR * std))
-            flags |= np.where(weak, int(Flag.WEAK), 0)
+    core = 1.5 * float(sigma.max())
+    used = (joint.weight > 0).astype(np.float64)
+    around = cut_windows(np.where(used > 0, problem.image - joint.model, 0.0), used, xy, core)
+    misfit = np.sqrt((around.weight * around.data**2).sum(axis=1) / np.maximum(around.weight.sum(axis=1), 1))
     return columns.replace(
         signals=(signal.name,),
         signal=np.zeros(n, dtype=np.int64),
         xy=xy,
         cov=covariance[:, 1:, 1:],
         amplitude=amplitude,
-        amplitude_std=std,
+        amplitude_std=np.sqrt(covariance[:, 0, 0]),
+        background=background_at(problem, state, xy),
         sigma=sigma[problem.group[:n]],
         angle_deg=np.full(n, angle),
-        flags=flags,
+        residual=misfit / np.abs(amplitude),
     )
+
+
+def _flags(
+    signal: Signal,
+    columns: Columns,
+    problem: Problem,
+    lattice: Lattice,
+    runaway: NDArray[np.bool_],
+    moving: NDArray[np.bool_],
+) -> Ints:
+    """Flags (N,) of fitted columns; those of earlier stages that stay true are kept."""
+    free, framed = problem.free[: len(columns)], _framed(signal, columns, lattice)
+    missing = (~np.isfinite(signal.image)).astype(np.float64)
+    under = cut_windows(missing, np.ones_like(missing), columns.xy, CORE_A * 100 / float(lattice.scale_pm.mean()))
+    flags = columns.flags & int(Flag.PREDICTED | Flag.EDITED | Flag.EXCLUDED)
+    for flag, where in (
+        (Flag.EDGE, ~free & ~framed),
+        (Flag.FIXED_POSITION, ~free & framed),
+        (Flag.FAR_FROM_LATTICE, runaway),
+        (Flag.NO_CONVERGENCE, moving & free & ~runaway),
+        (Flag.BAD_PIXELS, (under.data * under.weight).sum(axis=1) > 0),
+    ):
+        flags = flags | np.where(where, int(flag), 0)
+    height = signal.contrast * columns.amplitude
+    for site in np.unique(columns.site):
+        of_site = columns.site == site
+        low = (height < WEAK_SHARE * np.median(height[of_site])) | (height < WEAK_SNR * columns.amplitude_std)
+        flags = flags | np.where(of_site & low, int(Flag.WEAK), 0)
+    return flags

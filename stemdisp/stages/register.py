@@ -15,8 +15,9 @@ UPSAMPLING = 20
 def register(signal: Signal, onto: Signal, largest: float) -> NDArray[np.float64]:
     """(2,) shift (x, y) in px of ``signal`` against ``onto``: what is at p there is at p + shift here.
 
-    Phase correlation (skimage.registration) of the contrast-corrected images. A lattice repeats: a shift beyond ``largest`` px
-    (half a lattice vector) means that the correlation took another period, and no shift is reported instead.
+    Phase correlation (skimage.registration) of the contrast-corrected images. A lattice repeats: a shift beyond
+    ``largest`` px (half a lattice vector) means that the correlation took another period, and no shift is reported
+    instead.
     """
     from skimage.registration import phase_cross_correlation
 

@@ -1,0 +1,66 @@
+# Needs a Debian or Ubuntu with Python 3.11 or newer and make; everything else goes into .venv.  Other systems: README.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV   ?= .venv
+EXTRAS ?= dev
+DEMO   ?= demo-results
+BENCH  ?= bench-results
+JOBS   ?= auto
+
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready-$(EXTRAS)
+
+# Workers side by side, one thread each: more threads than cores only make tests slower.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check format bench clean
+
+help:
+	@echo "make demo    set everything up, analyse all of sample_data, print where the reports are"
+	@echo "make test    set everything up, run every test"
+	@echo "make check   lint, format, types"
+	@echo "make format  put the code into the house's format"
+	@echo "make bench   measure accuracy and speed, write them into README.md"
+	@echo "make clean   remove everything that was made"
+
+install: $(READY)
+
+# A Python of Debian comes without ensurepip: ask apt for it where that is possible, else say what is missing.
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: sudo apt-get install python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		package=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		echo "installing $$package with apt"; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -qy "$$package"; \
+		elif sudo -n true 2>/dev/null; then sudo -n apt-get update -q && sudo -n apt-get install -qy "$$package"; \
+		else false; fi; } || { \
+		echo "Python's venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/stemdisp run sample_data/interface --material KTaO3 --zone 1-10 --out $(DEMO)/interface
+	$(BIN)/stemdisp run sample_data/bulk --material KTaO3 --zone 001 --out $(DEMO)/bulk
+	@echo; echo "reports, to be opened in a browser:"; ls $(CURDIR)/$(DEMO)/*/*/report.html
+
+test: $(READY)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) $(BENCH) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find stemdisp tests sample_data -name __pycache__ -type d -prune -exec rm -rf {} +

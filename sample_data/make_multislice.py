@@ -1,0 +1,399 @@
+"""Simulate the sample images: multislice HAADF and ABF of KTaO3 with known displacements.
+
+Three systems, all at 200 kV, 25 mrad, focus on the entrance surface:
+
+interface   amorphous LaAlO3 on KTaO3 (111), beam along [1-10]; K displaced, O missing
+bulk        KTaO3 along [001], nothing displaced
+weights     small periodic [1-10] cell: how far a K-O column image moves when only K moves
+
+Run ``python make_multislice.py --cache DIR`` (about 25 CPU minutes per pair of phonon
+configurations; needs abtem, ase, tifffile, scipy).  Detector images are cached in DIR, so
+another source size costs seconds.  Conventions: arrays are [y, x]; x right, y down; pixel
+centres at whole numbers.  Screen right is [11-2], screen up is [111].
+"""
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import abtem
+import dask
+import numpy as np
+import tifffile
+from ase import Atoms
+from scipy.spatial import cKDTree
+
+A_CELL = 3.9883  # lattice parameter at 298 K, A (Zhurova et al. 2000)
+SPACING = A_CELL / np.sqrt(3)  # K plane to K plane along [111], A
+UNIT_X = A_CELL / np.sqrt(6)  # K columns of one plane are 3 units apart, 4.885 A
+UNIT_Z = A_CELL / np.sqrt(8)  # plane to plane along the beam, 1.41 A: one slice each
+REPEATS = 8  # of 5.640 A along [1-10]: 45.1 A thick
+O_SITES = [(0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)]
+BASIS = {"K": [(0, 0, 0)], "Ta": [(0.5, 0.5, 0.5)], "O": O_SITES}
+
+ENERGY_EV, APERTURE_MRAD = 200e3, 25.0
+DETECTORS_MRAD = {"HAADF": (80.0, 144.0), "ABF": (11.0, 24.0)}
+# Plausible thermal amplitudes at 300 K, rms per axis in A (not fitted to any experiment).
+# Only in-plane components are drawn: a slice is projected, so the third changes nothing.
+THERMAL_A = {"K": 0.095, "Ta": 0.065, "O": 0.090, "La": 0.10, "Al": 0.10}
+PIXEL_A = 0.10
+DOSE_E_A2 = 1e5
+INTERFACE_FILES = ("interface/KTO111_clean_{}.tif", "interface/KTO111_1e5_{}.tif")
+BULK_FILE = "bulk/KTO001_HAADF.tif"
+SEEDS = {"interface": 1000, "bulk": 2000, "weights": 3000, "cap": 41, "vacancies": 42, "dose": 43}
+
+# Interface cell: 8 periods of 4.885 A by 24 planes of 2.303 A.  The PRISM replica pitch (cell
+# over interpolation) is 9.77 x 13.82 A, a lattice vector of the crystal: any other pitch puts
+# a replica of the probe on a Ta column when the probe is on K, and false peaks appear.
+PERIODS, PLANES = 8, 24
+Y_TA_OUT = 13.6  # y of the outermost Ta plane, A from the top of the cell
+K_LAYERS = 18  # the last one lies 2.6 A from the cap across the periodic boundary
+CAP_A = (1.2, 12.6)  # cap atoms lie between these y, A
+D0_PM = (26.0, -9.0)  # K displacement in layer 0: right [11-2], and up (y down: minus) [111]
+DECAY_LAYERS = 3.0
+VACANCIES = (0.30, 0.30, 0.20, 0.10)  # fraction of O missing in the KO3 layers 0, 1, 2, 3
+FRAME_A = (0.3, 5.4)  # cell coordinates (x, y) of pixel (0, 0): inside the cap
+FRAME_SHAPE = (436, 386)  # bottom edge 5 A above the last crystal plane
+PROBE_SHIFT_PM = 20.0  # used to measure the weights
+CORE_A = 1.0  # radius of the patch in which the weights are measured
+
+# Least distances in the cap, A: 5-10 % below usual bond lengths, so that packing succeeds.
+# K and Ta of the crystal count as La and Al.
+KINDS = {"La": 0, "K": 0, "Al": 1, "Ta": 1, "O": 2}
+MIN_DISTANCE_A = np.array([[3.3, 3.0, 2.3], [3.0, 2.8, 1.75], [2.3, 1.75, 2.4]])
+CAP_DENSITY = 0.9 * 5 / 54.4  # atoms per A3, 90 % of crystalline LaAlO3
+
+
+@dataclass(frozen=True)
+class Model:
+    """A cell of atoms with the column each belongs to (column -1: cap)."""
+
+    cell: np.ndarray  # A, (x, y, z)
+    symbols: np.ndarray
+    xyz: np.ndarray  # A
+    column: np.ndarray
+    columns: list  # of dicts: site, layer, x_A, y_A
+
+    def counts(self, symbol):
+        """Count the atoms of one element in every column."""
+        mask = (self.symbols == symbol) & (self.column >= 0)
+        return np.bincount(self.column[mask], minlength=len(self.columns))
+
+
+def _collect(cell, rows):
+    """Make a Model from rows of (symbol, site, layer, x, y, z), columns in order of place."""
+    keys = sorted({(round(r[4], 6), round(r[3], 6), r[1], r[2]) for r in rows})
+    index = {(k[2], k[0], k[1]): i for i, k in enumerate(keys)}
+    columns = [{"site": s, "layer": n, "x_A": x, "y_A": y} for y, x, s, n in keys]
+    column = np.array([index[(r[1], round(r[4], 6), round(r[3], 6))] for r in rows])
+    symbols, xyz = np.array([r[0] for r in rows]), np.array([r[3:] for r in rows])
+    return Model(np.array(cell), symbols, xyz, column, columns)
+
+
+def build_111(periods, planes, k_layers, y_first_k, offset_x):
+    """KTaO3 seen along [1-10]: k_layers planes of K below one another, Ta above each.
+
+    Layer n is the n-th KO3 plane from above, and the Ta plane directly above it.  K and one O
+    alternate in the K-O columns (site K); the other two O of a formula unit share the O columns.
+    """
+    rows = []
+    span = np.arange(-k_layers - 3 * periods, k_layers + 3 * periods)
+    i, j, k = (g.ravel() for g in np.meshgrid(span, span, np.arange(-30, 31), indexing="ij"))
+    near = (np.abs(i + j + k) <= k_layers + 2) & (np.abs(i - j) <= 2 * REPEATS + 2)
+    i, j, k = i[near], j[near], k[near]
+    for symbol, basis in BASIS.items():
+        for b in basis:
+            f, g, h = i + b[0], j + b[1], k + b[2]
+            height, ux, uz = f + g + h, f + g - 2 * h, 2 * (f - g)
+            layer = -height + (0.5 if symbol == "Ta" else 0.0)
+            y = y_first_k - SPACING * height
+            inside = (ux >= 0) & (ux < 3 * periods) & (uz >= 0) & (uz < 4 * REPEATS)
+            inside &= (layer >= 0) & (layer < k_layers)
+            site = "K" if symbol == "O" and b[2] == 0 else symbol
+            x, z = (ux * UNIT_X + offset_x) % (3 * periods * UNIT_X), (uz + 0.5) * UNIT_Z
+            places = zip(layer[inside], x[inside], y[inside], z[inside], strict=True)
+            rows += [(symbol, site, int(n), *p) for n, *p in places]
+    return _collect((3 * periods * UNIT_X, planes * SPACING, 4 * REPEATS * UNIT_Z), rows)
+
+
+def build_001(cells, repeats):
+    """KTaO3 seen along [001], first K 1 A from the corner; Ta and O share the Ta columns."""
+    rows = []
+    i, j, k = (g.ravel() for g in np.indices((cells, cells, repeats)))
+    for symbol, basis in BASIS.items():
+        for b in basis:
+            site = "Ta" if symbol == "O" and b[2] == 0 else symbol
+            xyz = (np.stack([i, j, k], 1) + b) * A_CELL + (1.0, 1.0, 0.25 * A_CELL)
+            xyz[:, :2] %= cells * A_CELL
+            rows += [(symbol, site, None, *p) for p in xyz]
+    return _collect((cells * A_CELL, cells * A_CELL, repeats * A_CELL), rows)
+
+
+def add_cap(model):
+    """Fill the space above the crystal with randomly packed LaAlO3 (no two atoms too close)."""
+    rng = np.random.default_rng(SEEDS["cap"])
+    low = np.array([0.0, CAP_A[0], 0.0])
+    high = np.array([model.cell[0], CAP_A[1], model.cell[2]])
+    units = round(CAP_DENSITY * np.prod(high - low) / 5)
+    symbols = np.array(["La", "Al", "O", "O", "O"] * units)
+    xyz = np.concatenate([model.xyz, rng.uniform(low, high, (len(symbols), 3))])
+    free = np.arange(len(xyz)) >= len(model.xyz)
+    kind = np.array([KINDS[s] for s in np.concatenate([model.symbols, symbols])])
+    for _ in range(1000):  # push overlapping atoms apart until none overlap
+        pairs = cKDTree(xyz, boxsize=model.cell).query_pairs(3.4, output_type="ndarray")
+        p, q = pairs[free[pairs].any(1)].T
+        step = xyz[p] - xyz[q]
+        step -= model.cell * np.round(step / model.cell)
+        distance = np.linalg.norm(step, axis=1)
+        overlap = MIN_DISTANCE_A[kind[p], kind[q]] - distance
+        if overlap.max() < 0.02:
+            break
+        close = overlap > 0
+        push = step[close] * (0.5 * overlap[close] / distance[close])[:, None]
+        move = np.zeros_like(xyz)
+        np.add.at(move, p[close], push)
+        np.add.at(move, q[close], -push)
+        xyz[free] += move[free]
+        xyz[free, 1] = np.clip(xyz[free, 1], *CAP_A)
+        xyz %= model.cell
+    print(f"cap: {len(symbols)} atoms, worst overlap {overlap.max():.2f} A")
+    column = np.concatenate([model.column, np.full(len(symbols), -1)])
+    symbols = np.concatenate([model.symbols, symbols])
+    return replace(model, symbols=symbols, xyz=xyz, column=column)
+
+
+def build_interface():
+    """Build the interface crystal: O removed, cap added; K still on their ideal places."""
+    model = build_111(PERIODS, PLANES, K_LAYERS, Y_TA_OUT + SPACING / 2, 1.0)
+    rng = np.random.default_rng(SEEDS["vacancies"])
+    layer = np.array([model.columns[c]["layer"] for c in model.column])
+    gone = np.zeros(len(layer), bool)
+    for n, fraction in enumerate(VACANCIES):  # O of K-O and of O columns alike, exact number
+        oxygen = np.flatnonzero((model.symbols == "O") & (layer == n))
+        gone[rng.choice(oxygen, round(fraction * len(oxygen)), replace=False)] = True
+    left = {k: getattr(model, k)[~gone] for k in ("symbols", "xyz", "column")}
+    return add_cap(replace(model, **left))
+
+
+def interface_shift_A(model):
+    """Displacement (x, y down) in A of the K of every column: d0 exp(-n/3); O and Ta stay."""
+    is_k = np.array([c["site"] == "K" for c in model.columns])
+    layer = np.array([c["layer"] for c in model.columns], float)
+    return 0.01 * np.outer(np.exp(-layer / DECAY_LAYERS) * is_k, D0_PM)
+
+
+def simulate(model, moved_xyz, u, gpts, interpolation, slice_A):
+    """Detector images (fractions of the beam) [y, x] on a scan of the whole periodic cell.
+
+    u: thermal displacement (x, y) of every atom, A.  The atoms' y runs down the screen; the
+    mirror this implies is a symmetry of the crystal.
+    """
+    xyz = moved_xyz.copy()
+    xyz[:, :2] += u
+    atoms = Atoms(model.symbols, positions=xyz, cell=model.cell, pbc=True)
+    atoms.wrap()
+    potential = abtem.Potential(atoms, gpts=gpts, slice_thickness=slice_A, projection="infinite")
+    beam = {"energy": ENERGY_EV, "semiangle_cutoff": APERTURE_MRAD, "interpolation": interpolation}
+    smatrix = abtem.SMatrix(potential=potential.build(lazy=False), downsample="cutoff", **beam)
+    smatrix = smatrix.build(lazy=False, max_batch=20)
+    steps = [int(np.ceil(c / 0.2475)) for c in model.cell[:2]]  # Nyquist: 0.251 A
+    scan = abtem.GridScan((0, 0), tuple(model.cell[:2]), gpts=steps, endpoint=False)
+    detectors = [abtem.AnnularDetector(*r) for r in DETECTORS_MRAD.values()]
+    images = smatrix.reduce(scan=scan, detectors=detectors, max_batch_reduction=32)
+    return dict(zip(DETECTORS_MRAD, (m.array.T.astype(np.float32) for m in images), strict=True))
+
+
+def averaged(cache, name, pairs, model, moved_xyz, **grid):
+    """Mean over antithetic phonon pairs (+u and -u), each configuration cached on disk.
+
+    +u and -u together cancel the mean displacement of a column to first order: the position
+    error of Ta falls from several pm (one configuration) to 0.1-0.2 pm (one pair).
+    """
+    sigma = np.array([THERMAL_A[s] for s in model.symbols])[:, None]
+    total = {}
+    for pair in range(pairs):
+        seed = SEEDS[name.split("-")[0]] + pair
+        u = np.random.default_rng(seed).normal(size=(len(sigma), 2)) * sigma
+        for sign in (1, -1):
+            file = cache / f"{name}_{pair}{'+' if sign > 0 else '-'}.npz"
+            if not file.exists():
+                start = time.process_time()
+                np.savez(file, **simulate(model, moved_xyz, sign * u, **grid))
+                print(f"{file.name}: {time.process_time() - start:.0f} CPU s", flush=True)
+            with np.load(file) as images:
+                for signal in DETECTORS_MRAD:
+                    total[signal] = total.get(signal, 0) + images[signal] / (2.0 * pairs)
+    return total
+
+
+def resample(image, cell, origin_A, shape, source_fwhm_A):
+    """Image of a periodic cell at pixels of 0.10 A, blurred by a Gaussian source.
+
+    The scan is finer than Nyquist, so its Fourier series is the image itself and evaluating it
+    at the new pixels is exact; the blur is a factor on every term of the series.
+    """
+    series = np.fft.fft2(image) / image.size
+    sigma = source_fwhm_A / np.sqrt(8 * np.log(2))
+    waves = []
+    for axis, length in ((0, cell[1]), (1, cell[0])):
+        k = np.fft.fftfreq(image.shape[axis], length / image.shape[axis])
+        place = origin_A[1 - axis] + PIXEL_A * np.arange(shape[axis])
+        waves.append(np.exp(2j * np.pi * np.outer(place, k) - 2 * (np.pi * sigma * k) ** 2))
+    return (waves[0] @ series @ waves[1].T).real
+
+
+def measure_weights(cache, pairs, source_fwhm_A):
+    """Share of a K displacement that shows in the image of a full K-O column.
+
+    Images: (a) nothing moved, (b) all K moved by d, (c) K and the O of their columns moved by
+    d; same phonons in all, three times as many as elsewhere because weights scatter more.
+    Weight = first moment along d of (b - a) in the column's core over that of (c - a); as a
+    check, the least-squares factor between the two difference images.
+    """
+    model = build_111(2, 6, 6, 1.7, 1.0)  # the cell is one PRISM pitch of the interface
+    grid = {"gpts": (180, 250), "interpolation": 1, "slice_A": UNIT_Z}
+    site = np.array([c["site"] for c in model.columns])
+    with_k = site[model.column] == "K"
+    pairs = 3 * pairs
+    base = averaged(cache, "weights-none", pairs, model, model.xyz, **grid)
+    r = np.meshgrid(*[np.arange(-10, 11) * PIXEL_A] * 2)  # (x, y) about a column
+    core = np.hypot(*r) <= CORE_A
+    places = [(c["x_A"] - 1.0, c["y_A"] - 1.0) for c in model.columns if c["site"] == "K"]
+    weights = {s: {} for s in DETECTORS_MRAD}
+    for axis, name in enumerate("xy"):
+        moved = {}
+        for label, mask in (("K", with_k & (model.symbols == "K")), ("KO", with_k)):
+            xyz = model.xyz.copy()
+            xyz[mask, axis] += 0.01 * PROBE_SHIFT_PM
+            moved[label] = averaged(cache, f"weights-{label}-{name}", pairs, model, xyz, **grid)
+        for signal in DETECTORS_MRAD:
+            change = [moved[label][signal] - base[signal] for label in ("K", "KO")]
+            around = [(model.cell, p, core.shape, source_fwhm_A) for p in places]
+            b, c = (core * [resample(image, *a) for a in around] for image in change)
+            for key, to in ((name, r[axis]), (f"{name}_least_squares", c)):
+                weights[signal][key] = round(float((b * to).sum() / (c * to).sum()), 4)
+    return weights
+
+
+def column_truth(model, shape, origin_A, shift_A, weights):
+    """Every column whose undisplaced position lies in the frame, as lists."""
+    counts = {s: model.counts(s) for s in BASIS}
+    site = np.array([c["site"] for c in model.columns])
+    full = {s: counts["O"][site == s].max() for s in BASIS}  # O atoms of a complete column
+    out = {}
+    for i, c in enumerate(model.columns):
+        x, y = (c["x_A"] - origin_A[0]) / PIXEL_A, (c["y_A"] - origin_A[1]) / PIXEL_A
+        if not (0 <= x <= shape[1] - 1 and 0 <= y <= shape[0] - 1):
+            continue
+        occupancy = counts["O"][i] / full[c["site"]] if full[c["site"]] else None
+        content = " ".join(f"{s}{counts[s][i]}" for s in counts if counts[s][i])
+        row = {"site": c["site"], "content": content, "layer": c["layer"], "x_px": x, "y_px": y}
+        row |= {"k_dx_pm": 100 * shift_A[i][0], "k_dy_pm": 100 * shift_A[i][1]}
+        row["o_occupancy"] = occupancy
+        for signal, w in weights.items():
+            for axis, name in enumerate("xy"):
+                share = 1 / (1 + (occupancy or 0) * (1 / w[name] - 1))  # shift is 0 but for K
+                row[f"{signal}_d{name}_pm"] = 100 * share * shift_A[i][axis]
+        for key, value in row.items():
+            value = round(float(value), 4) + 0.0 if isinstance(value, float) else value
+            out.setdefault(key, []).append(value)
+    return out
+
+
+def save_tiff(path, image):
+    """Write an ImageJ TIFF that Fiji opens with 0.01 nm per pixel."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    per_nm = 10.0 / PIXEL_A
+    tifffile.imwrite(path, image, imagej=True, resolution=(per_nm, per_nm), metadata={"unit": "nm"})
+
+
+def make_interface(cache, pairs, source_fwhm_A, out, weights):
+    """Write the four interface images; return their entry of the truth."""
+    model = build_interface()
+    shift = interface_shift_A(model)
+    xyz = model.xyz.copy()
+    k_atoms = model.symbols == "K"
+    xyz[k_atoms, :2] += shift[model.column[k_atoms]]
+    grid = {"gpts": (700, 972), "interpolation": (4, 4), "slice_A": UNIT_Z}
+    raw = averaged(cache, "interface", pairs, model, xyz, **grid)
+    rng = np.random.default_rng(SEEDS["dose"])
+    for signal in DETECTORS_MRAD:
+        image = resample(raw[signal], model.cell, FRAME_A, FRAME_SHAPE, source_fwhm_A)
+        counts = rng.poisson(np.clip(image, 0, 1) * DOSE_E_A2 * PIXEL_A**2)  # electrons
+        clean, noisy = (out / name.format(signal) for name in INTERFACE_FILES)
+        save_tiff(clean, image.astype(np.float32))
+        save_tiff(noisy, counts.astype(np.uint16))
+    y_interface = (Y_TA_OUT - SPACING / 4 - FRAME_A[1]) / PIXEL_A
+    return {
+        "pixel_size_pm": [100 * PIXEL_A] * 2,
+        "shape": FRAME_SHAPE,
+        "interface": {
+            "y_px": round(y_interface, 4),
+            "normal_xy": [0, -1],
+            "definition": "half-way from the outermost Ta plane to where the next K plane would be",
+        },
+        "layer_definition": "K, O: number of the KO3 plane; Ta: of the KO3 plane just below it",
+        "columns": column_truth(model, FRAME_SHAPE, FRAME_A, shift, weights),
+    }
+
+
+def make_bulk(cache, pairs, source_fwhm_A, out, weights):
+    """Write the undisplaced [001] image; return its entry of the truth."""
+    model = build_001(9, 12)
+    # PRISM replica pitch 3 cells, 11.965 A; slices of half a cell hold one plane each.
+    grid = {"gpts": (648, 648), "interpolation": (3, 3), "slice_A": A_CELL / 2}
+    raw = averaged(cache, "bulk", pairs, model, model.xyz, **grid)
+    shape = tuple(int(model.cell[i] / PIXEL_A) for i in (1, 0))
+    image = resample(raw["HAADF"], model.cell, (0, 0), shape, source_fwhm_A)
+    save_tiff(out / BULK_FILE, image.astype(np.float32))
+    shift = np.zeros((len(model.columns), 2))
+    return {
+        "pixel_size_pm": [100 * PIXEL_A] * 2,
+        "shape": shape,
+        "thickness_A": round(model.cell[2], 3),
+        "columns": column_truth(model, shape, (0, 0), shift, {"HAADF": weights["HAADF"]}),
+    }
+
+
+def main():
+    """Simulate what the cache lacks, then write images and truth."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cache", type=Path, required=True, help="folder for raw detector images")
+    parser.add_argument("--pairs", type=int, default=2, help="antithetic phonon pairs")
+    parser.add_argument("--source-fwhm", type=float, default=0.8, help="source size, FWHM in A")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="output folder")
+    parser.add_argument("--only", choices=("weights", "interface", "bulk"), help="one system")
+    args = parser.parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
+    dask.config.set(scheduler="synchronous")
+    abtem.config.set({"diagnostics.progress_bar": False, "precision": "float32", "fftw.threads": 1})
+
+    common = (args.cache, args.pairs, args.source_fwhm)
+    weights = measure_weights(*common)
+    print(json.dumps(weights))
+    makers = {"interface": ("KTO111", make_interface), "bulk": ("KTO001", make_bulk)}
+    wanted = [makers[k] for k in makers if args.only in (None, k)]
+    images = {name: make(*common, args.out, weights) for name, make in wanted}
+    truth = {
+        "format": 1,
+        "source_fwhm_A": args.source_fwhm,
+        "phonon_configurations": 2 * args.pairs,
+        "thickness_A": round(4 * REPEATS * UNIT_Z, 3),
+        "a_A": A_CELL,
+        "detectors": {k: {"mrad": list(v)} for k, v in DETECTORS_MRAD.items()},
+        "weights": weights,
+        "column_displacement": "K displacement / (1 + q (1/w - 1)), q = o_occupancy, w = weights",
+        "images": images,
+        "files": {
+            "KTO111": {s: [p.format(s) for p in INTERFACE_FILES] for s in DETECTORS_MRAD},
+            "KTO001": {"HAADF": [BULK_FILE]},
+        },
+    }
+    if not args.only:
+        (args.out / "truth.json").write_text(json.dumps(truth) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The multislice pair and the [001] image: what the analysis finds is what the simulation put there.
+
+The truth is the centroid of each column's image (``sample_data/SOURCES.md``): a K column holds oxygen that stays, so its
+image moves by a share of the K displacement, calibrated per signal.  The images hold only a few phonon configurations, whose
+scatter a single column keeps even without noise; layer means are therefore judged against 2 pm or two standard errors
+without noise, and 4 pm or two standard errors at 1e5 electrons per square angstrom.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from measure import (
+    Known,
+    beyond,
+    displacements,
+    interface_error,
+    invented,
+    layer_means,
+    misnumbered,
+    missed,
+    sample_facts,
+    sample_image,
+    sample_known,
+    slope,
+)
+
+import stemdisp
+from stemdisp.model.analysis import Analysis
+
+CATIONS = ("K", "Ta")
+LAYER_PM = {"clean": 2.0, "1e5": 4.0}
+CASES = [(dose, signals) for dose in LAYER_PM for signals in (("HAADF", "ABF"), ("HAADF",), ("ABF",))]
+
+
+@pytest.fixture(
+    scope="module", params=CASES, ids=[f"{dose}-{'+'.join(signals)}" for dose, signals in CASES]
+)
+def pair(request: pytest.FixtureRequest) -> tuple[str, Analysis, Known]:
+    """Dose, analysis and truth of the pair, and of each of its images alone."""
+    dose, signals = request.param
+    analysis = stemdisp.analyse(sample_image(f"KTO111_{dose}", *signals), stemdisp.recipe_for("KTaO3", "1-10"))
+    return dose, analysis, sample_known("KTO111", signals[0])
+
+
+def test_all_cations_found(pair: tuple[str, Analysis, Known]) -> None:
+    """Recall of K and Ta is 100 %, each under its own name; none is invented, least of all in the amorphous cap."""
+    _, analysis, truth = pair
+    assert missed(analysis, truth, CATIONS) == []
+    assert invented(analysis, truth, CATIONS) == []
+
+
+def test_interface(pair: tuple[str, Analysis, Known]) -> None:
+    """Within half a (111) layer of where the crystal ends, the normal within a degree, every cell in its own layer."""
+    _, analysis, truth = pair
+    assert analysis.interface is not None and analysis.interface.plane == (1, 1, 1)
+    away, turned = interface_error(analysis, truth)
+    assert abs(away) < 0.5 * analysis.interface.spacing_pm
+    assert turned < 1
+    assert misnumbered(analysis, truth) == []
+    assert displacements(analysis, truth).layer.min() == 0
+
+
+def test_layer_means(pair: tuple[str, Analysis, Known]) -> None:
+    """Every layer's mean displacement is the true one, the depth of the decay included."""
+    dose, analysis, truth = pair
+    means = layer_means(analysis, truth)
+    assert [m.layer for m in means] == list(range(len(means))) and len(means) >= 12
+    configurations = sample_facts()["phonon_configurations"]
+    assert beyond(means, LAYER_PM[dose], sems=2) == [], f"with {configurations} phonon configurations"
+
+
+def test_slope(pair: tuple[str, Analysis, Known]) -> None:
+    """Displacements are neither shrunk nor exaggerated."""
+    _, analysis, truth = pair
+    found = slope(displacements(analysis, truth))
+    assert found.value == pytest.approx(1, abs=0.1), f"slope {found.value:.3f} +- {found.std:.3f}"
+
+
+def test_table_speaks_the_same_numbers(pair: tuple[str, Analysis, Known]) -> None:
+    """The profile's rows are the means of the cells that were compared here."""
+    _, analysis, truth = pair
+    assert analysis.profile is not None
+    for mean in layer_means(analysis, truth):
+        row = int(np.flatnonzero(analysis.profile.layer == mean.layer)[0])
+        assert analysis.profile.n[row] == mean.n
+        assert analysis.profile.normal_pm[row] == pytest.approx(mean.measured[0], abs=0.05)
+        assert analysis.profile.parallel_pm[row] == pytest.approx(mean.measured[1], abs=0.05)
+
+
+def test_signals_agree_on_the_pair() -> None:
+    """In the pair, cations come from HAADF and oxygen from ABF, and the signals are not shifted against each other."""
+    analysis = stemdisp.analyse(sample_image("KTO111_clean", "HAADF", "ABF"), stemdisp.recipe_for("KTaO3", "1-10"))
+    assert analysis.columns is not None
+    origin = np.array(analysis.columns.signals)[analysis.columns.signal]
+    assert set(origin[analysis.columns.of_site("O")]) == {"ABF"}
+    assert set(origin[~analysis.columns.of_site("O")]) == {"HAADF"}
+    assert np.hypot(*analysis.signal_shift_px["ABF"]) < 0.1
+
+
+def test_nothing_moves_in_001() -> None:
+    """Undisplaced bulk: the mean displacement stays below 0.5 pm although nothing is subtracted."""
+    analysis = stemdisp.analyse(sample_image("KTO001", "HAADF"), stemdisp.recipe_for("KTaO3", "001"))
+    truth = sample_known("KTO001", "HAADF")
+    assert missed(analysis, truth, CATIONS) == []
+    assert invented(analysis, truth, CATIONS) == []
+    assert analysis.interface is None and analysis.displacement is not None and analysis.displacement.offset is None
+    cells = displacements(analysis, truth)
+    assert len(cells) >= 60
+    assert np.hypot(*cells.bias) < 0.5
