@@ -171,7 +171,7 @@ def _polish(
     if strongest:
         first = vectors[strongest[0]]
         for i in strongest[1:]:
-            if abs(np.cross(first, vectors[i])) > 1e-6:
+            if abs(first[0] * vectors[i, 1] - first[1] * vectors[i, 0]) > 1e-6:
                 significance = float(found.at(vectors[i] @ transform)) / found.chance
                 break
     return CellFit(cell @ np.linalg.inv(transform).T, significance)

@@ -52,7 +52,10 @@ class Signal:
             raise ReadError(
                 f"signal {self.name}: shape {self.image.shape} is not a 2-D image; pass one image per signal"
             )
-        self.image.setflags(write=False)
+        # A view of its own, so that the caller's array stays writable.
+        image = self.image.view()
+        image.setflags(write=False)
+        object.__setattr__(self, "image", image)
 
 
 @dataclass(frozen=True)
