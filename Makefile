@@ -15,7 +15,7 @@ READY  := $(VENV)/ready-$(EXTRAS)
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo figures test check format bench clean
 
 help:
 	@echo "make demo    set everything up, analyse all of sample_data, print where the reports are"
@@ -23,6 +23,7 @@ help:
 	@echo "make check   lint, format, types"
 	@echo "make format  put the code into the house's format"
 	@echo "make bench   measure accuracy and speed, write them into README.md"
+	@echo "make figures draw the pictures of README.md again"
 	@echo "make clean   remove everything that was made"
 
 install: $(READY)
@@ -45,6 +46,12 @@ demo: $(READY)
 	$(BIN)/stemdisp run sample_data/interface --material KTaO3 --zone 1-10 --out $(DEMO)/interface
 	$(BIN)/stemdisp run sample_data/bulk --material KTaO3 --zone 001 --out $(DEMO)/bulk
 	@echo; echo "reports, to be opened in a browser:"; ls $(CURDIR)/$(DEMO)/*/*/report.html
+
+# Pictures of README.md: those of the demo, smaller, in 128 colours (each under 500 kB).
+figures: demo
+	$(BIN)/python -c 'import sys; from PIL import Image; \
+	[Image.open(f"$(DEMO)/interface/KTO111_1e5/figures/{name}.png").convert("RGB") \
+	.quantize(128).save(f"sample_data/figures/{name}.png", optimize=True) for name in ("displacement", "layers")]'
 
 test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)

@@ -36,7 +36,7 @@ not."""
 FAINT = 0.3
 """Contrast relative to the brightest site below which a site is faint."""
 
-INNER = 0.6
+INNER = 0.45
 """Pixels farther from every column than this share of the shortest lattice vector are not fitted."""
 
 MARGIN_A = 3.0
