@@ -12,6 +12,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+RIM = 1.0
+"""Places within this many px of the frame that hold no listed column are outside it: predictions differ by a fraction."""
+
+
 def phantoms(
     xy: Floats, site: Ints, hk: Ints, cell: Floats, shape: tuple[int, int], margin: float
 ) -> tuple[Floats, Ints, Ints]:
@@ -30,7 +34,7 @@ def phantoms(
     near = np.flatnonzero(((xy < reach) | (xy > high - reach)).any(axis=1))
     for dh, dk in product((-1, 0, 1), repeat=2):
         target = xy[near] + np.array([dh, dk]) @ cell
-        outside = ((target < -0.5) | (target > high + 0.5)).any(axis=1)
+        outside = ((target < RIM) | (target > high - RIM)).any(axis=1)
         close = ((target > -margin) & (target < high + margin)).all(axis=1)
         for row, place in zip(near[outside & close], target[outside & close], strict=True):
             key = (int(site[row]), int(hk[row, 0] + dh), int(hk[row, 1] + dk))
