@@ -43,15 +43,17 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/stemdisp run sample_data/interface --material KTaO3 --zone 1-10 --out $(DEMO)/interface
-	$(BIN)/stemdisp run sample_data/bulk --material KTaO3 --zone 001 --out $(DEMO)/bulk
+	$(BIN)/stemdisp run sample_data/interface --material KTaO3 --zone 1-10 --out $(DEMO)/interface $(DEMO_ARGS)
+	$(BIN)/stemdisp run sample_data/bulk --material KTaO3 --zone 001 --out $(DEMO)/bulk $(DEMO_ARGS)
 	@echo; echo "reports, to be opened in a browser:"; ls $(CURDIR)/$(DEMO)/*/*/report.html
 
-# Pictures of README.md: those of the demo, smaller, in 128 colours (each under 500 kB).
+# Pictures of README.md: those of the demo at 1080 px, each under 500 kB.
+figures: DEMO_ARGS = --force
 figures: demo
-	$(BIN)/python -c 'import sys; from PIL import Image; \
-	[Image.open(f"$(DEMO)/interface/KTO111_1e5/figures/{name}.png").convert("RGB") \
-	.quantize(128).save(f"sample_data/figures/{name}.png", optimize=True) for name in ("displacement", "layers")]'
+	@mkdir -p sample_data/figures
+	$(BIN)/python -c 'from PIL import Image, ImageOps; \
+	[ImageOps.contain(Image.open(f"$(DEMO)/interface/KTO111_1e5/figures/{name}.png").convert("RGB"), (1080, 1080)) \
+	.save(f"sample_data/figures/{name}.png", optimize=True) for name in ("displacement", "layers")]'
 
 test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)

@@ -76,12 +76,16 @@ class Known:
         """Geometric mean of the magnification."""
         return float(100 / np.sqrt(abs(np.linalg.det(self.to_pm))))
 
-    def inside(self, margin_A: float) -> Mask:
-        """(N,) columns whose centre lies at least this far (angstrom) from the frame."""
+    def within(self, xy: Floats, margin_A: float) -> Mask:
+        """(n,) places (n, 2) px at least this far (angstrom) inside the frame."""
         margin = margin_A * self.px_per_A
         ny, nx = self.shape
         low, high = margin - 0.5, np.array([nx, ny]) - 0.5 - margin
-        return np.asarray(((self.xy >= low) & (self.xy <= high)).all(axis=1))
+        return np.asarray(((xy >= low) & (xy <= high)).all(axis=1))
+
+    def inside(self, margin_A: float) -> Mask:
+        """(N,) columns whose centre lies at least this far (angstrom) inside the frame."""
+        return self.within(self.xy, margin_A)
 
 
 def known(truth: Truth, signal: str = "HAADF") -> Known:
@@ -168,11 +172,10 @@ def missed(analysis: Analysis, truth: Known, sites: tuple[str, ...]) -> list[str
 
 
 def invented(analysis: Analysis, truth: Known, sites: tuple[str, ...]) -> list[str]:
-    """Listed columns of these sites where the image has none."""
+    """Listed columns of these sites, not cut by the frame, where the image has none."""
     columns = columns_of(analysis)
     distance, _ = cKDTree(truth.xy).query(columns.xy)
-    ny, nx = truth.shape
-    inside = ((columns.xy > -0.5) & (columns.xy < [nx - 0.5, ny - 0.5])).all(axis=1)
+    inside = truth.within(columns.xy, CUT_A)
     false = (distance > SAME_COLUMN_A * truth.px_per_A) & np.isin(names(columns), sites) & inside
     return [f"{names(columns)[i]} at ({columns.xy[i, 0]:.1f}, {columns.xy[i, 1]:.1f})" for i in np.flatnonzero(false)]
 
@@ -263,6 +266,16 @@ def displacements(analysis: Analysis, truth: Known, margin_A: float = 0.0) -> Ce
     chosen = np.flatnonzero(field.valid & np.isfinite(true).all(axis=1) & truth.inside(margin_A)[at])
     layer = analysis.interface.layer[chosen] if analysis.interface is not None else np.full(len(chosen), -1)
     return Cells(field.uv[chosen], true[chosen], field.std[chosen], at[chosen], layer)
+
+
+def fabricated(analysis: Analysis, truth: Known) -> list[str]:
+    """Vectors at places, not cut by the frame, where the image has no complete cell."""
+    field, cells, columns = analysis.displacement, analysis.cells, columns_of(analysis)
+    assert field is not None and cells is not None
+    complete = np.isfinite(truth.cell_pm).all(axis=1)
+    distance, _ = cKDTree(truth.xy[complete]).query(columns.xy[cells.moving])
+    false = field.valid & (distance > SAME_COLUMN_A * truth.px_per_A) & truth.within(columns.xy[cells.moving], CUT_A)
+    return [f"{field.uv[i].round(1).tolist()} pm at {columns.xy[cells.moving[i]].round(1).tolist()}" for i in np.flatnonzero(false)]
 
 
 @dataclass(frozen=True)

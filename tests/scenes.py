@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 import stemdisp
 from stemdisp.bound import cramer_rao
-from stemdisp.materials import Zone, format_indices
+from stemdisp.materials import KTaO3, Zone, format_indices
 from stemdisp.recipe import Recipe
-from stemdisp.scene import Dose, Edge, Look, Motion, Scene, Truth, View
+from stemdisp.scene import Dose, Edge, Look, Motion, OutputType, Scene, Truth, View
 
 Floats = NDArray[np.float64]
 
@@ -67,9 +67,9 @@ EDGE_PLANE: dict[Zone, tuple[int, int, int]] = {(0, 0, 1): (1, 0, 0), (1, -1, 0)
 """The edge studied in each zone; in [1-10] that of the multislice pair."""
 
 
-def interface_scene(direction_deg: float = 90.0, *, zone: Zone = (1, -1, 0), peak_counts: float = 2e4, **changes: Any) -> Scene:
+def interface_scene(direction_deg: float = 90.0, *, zone: Zone = (1, -1, 0), peak_counts: float = 1e5, **changes: Any) -> Scene:
     """An edge facing ``direction_deg`` under an amorphous cap; K displaced by 24 pm along and 9 pm out of the edge, decaying
-    over three layers. At 2e4 counts a layer mean's standard error stays below 0.3 pm; ``changes`` are fields of the scene."""
+    over three layers. ``changes`` are fields of the scene."""
     scene = Scene(
         zone=zone,
         view=View(shape=(320, 320), pixel_size_pm=(12.5, 12.5)),
@@ -78,3 +78,35 @@ def interface_scene(direction_deg: float = 90.0, *, zone: Zone = (1, -1, 0), pea
         edge=Edge(plane=EDGE_PLANE[zone], offset_A=6.0),
     )
     return replace(scene, **changes).facing(direction_deg)
+
+
+PX_PER_A_CELL = (12, 16, 24, 40, 60)
+"""Magnifications in pixels per lattice parameter."""
+
+
+def _magnified(px_per_cell: int) -> View:
+    """A view of about 40 A at some pixels per lattice parameter, 60 A where pixels are few."""
+    pixel = 100 * KTaO3.lattice_A / px_per_cell
+    side = round((60 if px_per_cell < 20 else 40 if px_per_cell < 50 else 34) * 100 / pixel)
+    return View(shape=(side, side), pixel_size_pm=(pixel, pixel))
+
+
+def _half_empty(direction_deg: float, **changes: Any) -> Scene:
+    scene = interface_scene(direction_deg, **changes)
+    assert scene.edge is not None
+    return replace(scene, edge=replace(scene.edge, beyond="vacuum"))
+
+
+ROBUST: dict[str, Scene] = {
+    **{f"turned by {d} degrees": _half_empty(90 + d) for d in range(0, 91, 15)},
+    **{f"{n} px per lattice parameter": _half_empty(97, view=_magnified(n)) for n in PX_PER_A_CELL},
+    **{
+        f"stored as {dtype}": _half_empty(97, dose=Dose(peak_counts=1e5, background_counts=1e4, dtype=dtype))
+        for dtype in get_args(OutputType)
+    },
+    **{f"edge facing {d} degrees": _half_empty(d) for d in range(36, 360, 36)},
+    **{f"under a cap, edge facing {d} degrees": interface_scene(d) for d in (10, 90, 200, 290)},
+    **{f"10 % of columns missing, seed {n}": _half_empty(97, missing=0.1, seed=n) for n in (1, 2, 3)},
+}
+"""Images that must not disturb a layer's mean by more than 1 pm. The crystal is half of the frame and ends in vacuum unless
+a cap is named; with 1e5 counts the standard error of a layer mean is below 0.3 pm."""

@@ -121,8 +121,7 @@ def test_imports_go_down() -> None:
         f"{_name(path)}:{line}: {_unit(path)} imports {unit}, which is not below it"
         for path in FILES
         for line, unit, _ in _own(path)
-        if _unit(path) not in ("stemdisp", unit)
-        and level[unit] >= level[_unit(path)]
+        if _unit(path) not in ("stemdisp", unit) and level[unit] >= level[_unit(path)]
     ]
     assert not wrong, _told(wrong)
 

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+FLATTEST = 5.0
+"""Ratio of the long to the short axis of a transformed cell beyond which it is no longer two-dimensional."""
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """Normalised power (ny, nx) with the zero frequency in the middle, the same with every bin raised to the highest
@@ -166,6 +170,9 @@ def _polish(
                 transform = np.linalg.lstsq(
                     weights * vectors[chosen], weights * np.array([peaks[c][0] for c in chosen]), rcond=None
                 )[0]
+    if np.linalg.cond(transform) > FLATTEST:
+        # The peaks lie on one line: stripes, not a lattice.
+        return CellFit(cell, 0.0)
     strongest = sorted(usable, key=lambda i: -found.at(vectors[i] @ transform))
     significance = 0.0
     if strongest:

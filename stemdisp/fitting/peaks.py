@@ -9,11 +9,11 @@ Floats = NDArray[np.float64]
 
 
 def filled(image: NDArray[np.generic]) -> Floats:
-    """The image as float64 with non-finite pixels replaced by the median of the others."""
+    """The image as float64 with non-finite pixels replaced by the median of the others (0 where there are none)."""
     values = np.array(image, dtype=float)
     bad = ~np.isfinite(values)
     if bad.any():
-        values[bad] = np.median(values[~bad])
+        values[bad] = np.median(values[~bad]) if not bad.all() else 0.0
     return values
 
 

@@ -12,8 +12,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-RIM = 1.0
-"""Places within this many px of the frame that hold no listed column are outside it: predictions differ by a fraction."""
+RIM = 0.0
+"""Places less than this many px inside the frame's outermost pixel centres that hold no listed column count as outside:
+the predictions that decide what is listed differ from these by a fraction of a pixel."""
 
 
 def phantoms(

@@ -28,6 +28,10 @@ FINEST_A = 1.4
 SCALE_RANGE_PX_PER_A = (2.0, 25.0)
 """Magnifications tried where the pixel size is unknown: 8 to 100 px per 4 angstrom."""
 
+FARTHEST, LARGEST_SHEAR_DEG = 1.5, 6.0
+"""Pixel sizes by the lattice may be off by this times the scale tolerance, and the axes by this angle (degrees): scans
+without correction are short by up to 4 % and sheared by up to 1.2 degrees."""
+
 FOLD_BINS = 24
 """Bins of the average unit cell along each axis."""
 
@@ -66,9 +70,27 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
             f"{signal.name}: no lattice found: Fourier peaks of {motif.material.name} stand {found.significance:.1f} "
             f"times above chance, {recipe.significance:g} are needed; check material, zone and pixel size"
         )
+    _compare(Lattice(motif, np.zeros(2), found.cell[0], found.cell[1]), pixel_size, recipe, signal.name)
     centre = _best_ordered(image, found.cell)
     origin = _origin(image, motif, found.cell, centre, signal.name)
     return Lattice(motif, origin, found.cell[0], found.cell[1])
+
+
+def _compare(found: Lattice, pixel_size: PixelSize | None, recipe: BasisSection, signal: str) -> None:
+    """Raise StageError where the lattice in the image is not the material's, whatever the calibration."""
+    known = pixel_size.xy_pm if pixel_size is not None else np.full(2, np.sqrt(found.scale_pm.prod()))
+    off = np.abs(found.scale_pm / known - 1).max()
+    if off <= FARTHEST * recipe.scale_tolerance and abs(found.shear_deg) <= LARGEST_SHEAR_DEG:
+        return
+    physical = found.cell * known / 100
+    a, b = np.linalg.norm(physical, axis=1)
+    angle = np.degrees(np.arccos(physical[0] @ physical[1] / (a * b)))
+    ideal_a, ideal_b = np.linalg.norm(found.motif.cell_A, axis=1)
+    raise StageError(
+        f"{signal}: no lattice found: the image repeats by {a:.3g} and {b:.3g} A at {angle:.0f} deg, "
+        f"{found.motif.material.name} by {ideal_a:.3g} and {ideal_b:.3g} A at 90 deg; "
+        "check material, zone and pixel size"
+    )
 
 
 def _search(image: Floats, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str) -> CellFit:

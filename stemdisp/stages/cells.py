@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import StageError
 from ..flags import Flag
 from ..model.cells import UnitCells
 from ..model.columns import Columns
@@ -19,6 +20,11 @@ def cells(columns: Columns, lattice: Lattice) -> UnitCells:
     UnitCells
         M cells, one per column of the moving site, ordered as those columns; ``xy`` (M, 2) is the centroid of the
         reference neighbours, NaN (and ``INCOMPLETE``) where one of them is missing or has no position of its own.
+
+    Raises
+    ------
+    StageError
+        Not a single cell is complete: whatever the lattice was found on, it shows nothing that could be measured.
     """
     motif, material = lattice.motif, lattice.motif.material
     moving = np.flatnonzero(columns.of_site(material.moving))
@@ -34,6 +40,11 @@ def cells(columns: Columns, lattice: Lattice) -> UnitCells:
     complete = known.all(axis=1)
     centroid = np.where(complete[:, None], columns.xy[rows].mean(axis=1), np.nan)
     usable = columns.usable[moving]
+    if not (complete & usable).any():
+        raise StageError(
+            f"none of the {len(moving)} {material.moving} columns can be measured against its {material.reference} "
+            "neighbours; check material and zone, or use an image of higher dose"
+        )
     flags = columns.flags[moving] | np.where(complete & usable, 0, int(Flag.INCOMPLETE))
     return UnitCells(
         moving_site=material.moving,
