@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..backend import CPU, Device
 from .normal import Factor, Normal, NormalEquations
 from .pace import Pace
-from .profile import Evaluated, Shape, evaluate, shape_slopes
+from .profile import Evaluated, Shape, evaluate, pulls, shape_slopes
 from .tiles import Chunk, coarse_stride, cut, hats
 
 Floats = NDArray[np.float64]
@@ -223,26 +223,39 @@ class JointModel:
     def _add(self, total: Normal, grid: _Grid, number: int, state: State, curvature: bool) -> None:
         xp, down, chunk = self.device.xp, self.device.down, grid.chunks[number]
         seen = self._see(chunk, state)
-        strong, slope = seen.amplitude[:, :, None], seen.at.q * seen.within
-        by_x, by_y = slope * seen.at.mx, slope * seen.at.my
-        shapes = [s * seen.within for s in shape_slopes(state.shape, seen.at, seen.sigma, seen.dx, seen.dy, xp)]
-        pull = seen.residual[:, :, None]
-        slopes = xp.concatenate([seen.value @ pull, strong * (by_x @ pull), strong * (by_y @ pull)], axis=2)
-        shared = xp.concatenate([strong * (s @ pull) for s in shapes], axis=2)
-        knots = (chunk.hat @ pull)[:, :, 0]
-        columns, nodes = down(chunk.columns), down(chunk.nodes)
-        grid.equations.add_gradient(total, columns, down(slopes), down(shared), nodes, down(knots))
+        sums = pulls(
+            state.shape,
+            seen.at,
+            seen.sigma,
+            seen.dx,
+            seen.dy,
+            seen.residual[:, None, :] * seen.within,
+            xp,
+            tail=self.problem.tail,
+        )
+        sums[:, :, 1:] *= seen.amplitude[:, :, None]
+        knots = (chunk.hat @ seen.residual[:, :, None])[:, :, 0]
+        columns, nodes, sums = down(chunk.columns), down(chunk.nodes), down(sums)
+        grid.equations.add_gradient(total, columns, sums[:, :, :3], sums[:, :, 3:], nodes, down(knots))
         total.squares += float((seen.residual**2 / xp.maximum(seen.weight, 1e-300)).sum())
         total.pixels += int((seen.weight > 0).sum())
-        if not curvature:
-            return
+        if curvature:
+            product = down(self._product(chunk, seen, state, grid.equations.groups))
+            grid.equations.add_curvature(total, number, columns, nodes, product)
+
+    def _product(self, chunk: Chunk, seen: _Seen, state: State, groups: int) -> Any:
+        """Products (T, J, J) of the weighted Jacobian: amplitudes, x, y, knots, widths of the groups, rest of the
+        shape."""
+        xp = self.device.xp
+        strong, slope = seen.amplitude[:, :, None], seen.at.q * seen.within
+        shapes = [s * seen.within for s in shape_slopes(state.shape, seen.at, seen.sigma, seen.dx, seen.dy, xp)]
         group = self.device.up(self.problem.group)[seen.rows]
-        widths = [(seen.amplitude * (group == g))[:, None, :] @ shapes[0] for g in range(grid.equations.groups)]
+        widths = [(seen.amplitude * (group == g))[:, None, :] @ shapes[0] for g in range(groups)]
         others = [seen.amplitude[:, None, :] @ s for s in shapes[1:]]
-        jacobian = xp.concatenate([seen.value, strong * by_x, strong * by_y, chunk.hat, *widths, *others], axis=1)
+        by_position = [strong * slope * seen.at.mx, strong * slope * seen.at.my]
+        jacobian = xp.concatenate([seen.value, *by_position, chunk.hat, *widths, *others], axis=1)
         jacobian *= xp.sqrt(seen.weight)[:, None, :]
-        product = down(jacobian @ jacobian.transpose(0, 2, 1))
-        grid.equations.add_curvature(total, number, columns, nodes, product)
+        return jacobian @ jacobian.transpose(0, 2, 1)
 
 
 def fit(problem: Problem, state: State, *, max_iterations: int, device: Device = CPU) -> JointFit:

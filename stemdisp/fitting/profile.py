@@ -112,3 +112,39 @@ def shape_slopes(shape: Shape, at: Evaluated, sigma: Any, dx: Any, dy: Any, xp: 
     wide_inverse = np.exp(-2 * shape.log_ratio) / sigma**2
     wide = xp.exp(-0.5 * wide_inverse * at.r2) if at.wide is None else at.wide
     return [at.q * at.r2, by_m1, by_m2, wide - at.core, shape.tail * wide_inverse * wide * at.r2]
+
+
+def pulls(shape: Shape, at: Evaluated, sigma: Any, dx: Any, dy: Any, residual: Any, xp: Any, *, tail: bool) -> Any:
+    """Sums over pixels (last axis) of ``residual`` times the profile and its derivatives by x, y, log sigma, m1, m2, w
+    and log k: (..., 8).  Without ``tail`` the last two are zero.
+
+    All derivatives but the tail's are moments of q times the residual, so no array of derivatives is made.
+    """
+    m1, m2 = shape.stretch
+    m = shape.metric
+    norm = 1.0 / np.sqrt(1 - m1**2 - m2**2)
+
+    def over_pixels(one: Any, two: Any) -> Any:
+        return xp.einsum("...p,...p->...", one, two)
+
+    slope = at.q * residual
+    slope_x, slope_y = slope * dx, slope * dy
+    x, y = slope_x.sum(axis=-1), slope_y.sum(axis=-1)
+    xx, xy, yy = over_pixels(slope_x, dx), over_pixels(slope_x, dy), over_pixels(slope_y, dy)
+    r2 = m[0, 0] * xx + 2 * m[0, 1] * xy + m[1, 1] * yy
+    sums = [
+        over_pixels(at.value, residual),
+        m[0, 0] * x + m[0, 1] * y,
+        m[1, 0] * x + m[1, 1] * y,
+        r2,
+        -0.5 * (norm * (xx - yy) + norm**2 * m1 * r2),
+        -0.5 * (2 * norm * xy + norm**2 * m2 * r2),
+    ]
+    if tail:
+        wide_inverse = np.exp(-2 * shape.log_ratio) / sigma**2
+        wide = (xp.exp(-0.5 * wide_inverse * at.r2) if at.wide is None else at.wide) * residual
+        sums += [wide.sum(axis=-1) - over_pixels(at.core, residual)]
+        sums += [shape.tail * wide_inverse[..., 0] * over_pixels(wide, at.r2)]
+    else:
+        sums += [xp.zeros_like(x), xp.zeros_like(x)]
+    return xp.stack(sums, axis=-1)
