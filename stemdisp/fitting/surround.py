@@ -41,16 +41,31 @@ def phantoms(
             key = (int(site[row]), int(hk[row, 0] + dh), int(hk[row, 1] + dk))
             if key not in known:
                 places.setdefault(key, []).append(place)
-    if not places:
+    means = {key: np.mean(found, axis=0) for key, found in places.items()}
+    means = {key: place for key, place in means.items() if _continues(key, place, known, cell, high)}
+    if not means:
         return np.zeros((0, 2)), np.zeros(0, dtype=np.int64), np.zeros((0, 3), dtype=np.int64)
-    positions = np.array([np.mean(found, axis=0) for found in places.values()])
-    sites = np.array([key[0] for key in places], dtype=np.int64)
+    positions = np.array(list(means.values()))
+    sites = np.array([key[0] for key in means], dtype=np.int64)
     tied = np.zeros((len(sites), 3), dtype=np.int64)
     for s in np.unique(sites):
         rows = np.flatnonzero(site == s)
         nearest = cKDTree(xy[rows]).query(positions[sites == s], k=min(3, len(rows)))[1].reshape((sites == s).sum(), -1)
         tied[sites == s] = rows[np.resize(nearest.T, (3, len(nearest))).T]
     return positions, sites, tied
+
+
+def _continues(
+    key: tuple[int, int, int], place: Floats, known: set[tuple[int, int, int]], cell: Floats, high: Floats
+) -> bool:
+    """Whether most of the cells around a place outside the frame that lie inside it hold a column: else the crystal
+    ends before it leaves the frame."""
+    balance = 0
+    for dh, dk in product((-1, 0, 1), repeat=2):
+        beside = place + np.array([dh, dk]) @ cell
+        if (dh or dk) and ((beside >= RIM) & (beside <= high - RIM)).all():
+            balance += 1 if (key[0], key[1] + dh, key[2] + dk) in known else -1
+    return balance > 0
 
 
 def inside_share(xy: Floats, shape: tuple[int, int], radius: float) -> Floats:

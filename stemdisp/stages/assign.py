@@ -23,6 +23,9 @@ from ..recipe import AssignSection
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+ALL, CUT, RIM = 0, 1, 2
+"""What stands around a place: all neighbours, some outside the frame, or some missing inside it."""
+
 EVIDENCE = 0.45
 """Contrast, as a share of the median of its site, that a column at the rim of the crystal must show."""
 
@@ -100,7 +103,7 @@ def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSecti
     anchors = _to_the_frame(anchors, lattice, signal)
     parts = [_candidates(anchors, lattice, site, brightest, (ny, nx)) for site in range(len(motif.sites))]
     site = np.concatenate([np.full(len(hk), s) for s, (hk, _, _) in enumerate(parts)])
-    hk, xy, complete = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    hk, xy, around = (np.concatenate([part[i] for part in parts]) for i in range(3))
     order = np.lexsort((hk[:, 1], hk[:, 0], site))
     order = order[_inside(xy[order], (ny, nx))]
     flags, xy = _claim_peaks(xy[order], peaks, tolerance / 2)
@@ -113,7 +116,7 @@ def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSecti
         island=np.zeros(len(order), dtype=np.int64),
         flags=flags,
     )
-    return table.take(_shown(hk[order], xy, site[order], complete[order], lattice, signal))
+    return table.take(_shown(hk[order], xy, site[order], around[order], lattice, signal))
 
 
 def _fill_holes(anchors: _Anchors) -> _Anchors:
@@ -142,14 +145,12 @@ def _inside(xy: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 def _candidates(
     anchors: _Anchors, lattice: Lattice, site: int, brightest: int, shape: tuple[int, int]
-) -> tuple[Ints, Floats, NDArray[np.bool_]]:
-    """Cells (n, 2), places (n, 2) and completeness (n,) of a site, from all the anchors around each place.
-
-    A neighbour that would stand outside the frame does not make a place incomplete.
-    """
+) -> tuple[Ints, Floats, Ints]:
+    """Cells (n, 2) and places (n, 2) of a site, from all the anchors around each place, and what is around it (n,):
+    all its anchors, some outside the frame, or some missing."""
     motif = lattice.motif
     if site == brightest:
-        return anchors.hk, anchors.xy, np.ones(len(anchors.hk), dtype=bool)
+        return anchors.hk, anchors.xy, np.full(len(anchors.hk), ALL)
     offsets = motif.neighbours(motif.sites[site], motif.sites[brightest])
     targets = (anchors.hk[:, None, :] - offsets).reshape(-1, 2)
     step = motif.fractions[site] - motif.fractions[brightest] - offsets
@@ -157,9 +158,10 @@ def _candidates(
     hk, index, count = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
     index = index.ravel()
     xy = np.stack([np.bincount(index, places[:, i], len(hk)) for i in (0, 1)], axis=1) / count[:, None]
-    around = (xy[:, None, :] - step @ anchors.cell).reshape(-1, 2)
-    unseen = (~_inside(around, shape)).reshape(len(hk), len(offsets)).sum(axis=1)
-    return hk, xy, count + unseen >= len(offsets)
+    beside = (xy[:, None, :] - step @ anchors.cell).reshape(-1, 2)
+    unseen = (~_inside(beside, shape)).reshape(len(hk), len(offsets)).sum(axis=1)
+    around = np.where(count >= len(offsets), ALL, np.where(count + unseen >= len(offsets), CUT, RIM))
+    return hk, xy, around
 
 
 def _to_the_frame(anchors: _Anchors, lattice: Lattice, signal: Signal) -> _Anchors:
@@ -184,7 +186,8 @@ def _to_the_frame(anchors: _Anchors, lattice: Lattice, signal: Signal) -> _Ancho
         np.array([xy[rows].mean(axis=0) for rows in places.values()]),
     )
     brightest = np.full(len(more.hk), int(lattice.motif.contrast(signal.name).argmax()))
-    seen = _shown(more.hk, more.xy, brightest, np.arange(len(more.hk)) < len(anchors.hk), lattice, signal)
+    around = np.where(np.arange(len(more.hk)) < len(anchors.hk), ALL, RIM)
+    seen = _shown(more.hk, more.xy, brightest, around, lattice, signal)
     return _Anchors(more.hk[seen], more.xy[seen], more.cell)
 
 
@@ -199,29 +202,30 @@ def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Fl
     return np.where(claimed, 0, int(Flag.PREDICTED)), start
 
 
-def _shown(
-    hk: Ints, xy: Floats, site: Ints, complete: NDArray[np.bool_], lattice: Lattice, signal: Signal
-) -> NDArray[np.bool_]:
-    """(N,) columns to list: complete ones, and rim columns whose contrast is what is usual for their site.
+def _shown(hk: Ints, xy: Floats, site: Ints, around: Ints, lattice: Lattice, signal: Signal) -> NDArray[np.bool_]:
+    """(N,) columns to list: those with all their neighbours, and others whose contrast is what is usual for their site.
 
     Contrasts come from a linear fit of all columns at once, so that the tail of a bright neighbour is not taken for a
-    column. A weak column alone cannot be told from an atom of an amorphous cap: a rim of them counts as a whole or not
-    at all.
+    column. A weak column at the rim cannot be told from an atom of an amorphous cap: a rim of them counts as a whole or
+    not at all. Where only the frame hides a neighbour a column is listed, unless it is as dark as such a rim beside it.
     """
     strength = lattice.motif.contrast(signal.name)
     sigma = TYPICAL_SIGMA_A * 100 / float(lattice.scale_pm.mean())
     contrast = signal.contrast * amplitudes(signal.image.astype(float), xy, sigma)
     usual = np.full(len(strength), np.inf)
-    for s in np.unique(site[complete]):
-        usual[s] = np.median(contrast[complete & (site == s)])
+    for s in np.unique(site[around == ALL]):
+        usual[s] = np.median(contrast[(around == ALL) & (site == s)])
     relative = contrast / usual[site]
-    listed = complete | ((strength[site] >= FAINT) & (relative >= EVIDENCE))
+    faint = strength[site] < FAINT
+    listed = (around != RIM) | (~faint & (relative >= EVIDENCE))
     for s in np.flatnonzero(strength < 1):
-        rim = np.flatnonzero(~complete & (site == s))
+        rim = np.flatnonzero((around == RIM) & (site == s))
         for members in _groups(hk[rim]):
             share = (relative[rim[members]] >= EVIDENCE).mean()
             if share < RIM_SHARE or np.median(relative[rim[members]]) < RIM_CONTRAST:
                 listed[rim[members]] = False
+                beside = (np.abs(hk[:, None] - hk[rim[members]]).max(axis=2) <= 1).any(axis=1)
+                listed &= ~(beside & (around == CUT) & (site == s) & (relative < EVIDENCE))
     return np.asarray(listed)
 
 

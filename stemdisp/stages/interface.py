@@ -33,6 +33,9 @@ LOW_INDEX: tuple[Plane, ...] = ((0, 0, 1), (0, 1, 1), (1, 1, 1))
 FEWEST_FACING = 6
 """Columns that must face the outside, and stand on one line, before an edge is called one."""
 
+LARGE_PIECE = 6
+"""Empty cells that must hang together to be the outside and not missing columns."""
+
 ON_LINE = 0.75
 """Largest distance from the edge's line, in shortest lattice vectors: a surface step more or less."""
 
@@ -131,17 +134,29 @@ def _automatic(columns: Columns, lattice: Lattice, pixel_size: PixelSize, shape:
 
 
 def _facing(columns: Columns, lattice: Lattice, shape: tuple[int, int]) -> tuple[Ints, Floats]:
-    """Rows of reference columns beside an empty cell well inside the frame, and the places (n, 2) px of those cells."""
+    """Rows of reference columns beside the outside, and the places (n, 2) px of the outside's cells.
+
+    The frame is filled with the cells of the lattice; empty ones that hang together in a large enough piece are outside
+    (skimage.measure.label), single ones are missing columns.
+    """
+    from skimage.measure import label
+
     rows = np.flatnonzero(columns.of_site(lattice.motif.material.reference))
-    steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
-    known = {tuple(c) for c in columns.hk[rows].tolist()}
-    targets = columns.hk[rows][:, None, :] + steps
-    places = columns.xy[rows][:, None, :] + steps @ lattice.cell
+    corners = np.array([[0, 0], [shape[1], 0], [0, shape[0]], [shape[1], shape[0]]], dtype=float)
+    reach = np.concatenate([lattice.fractional(corners), columns.hk[rows]])
+    low, high = np.floor(reach.min(axis=0)).astype(int) - 1, np.ceil(reach.max(axis=0)).astype(int) + 2
+    grid = np.stack(np.meshgrid(*(np.arange(*ends) for ends in zip(low, high, strict=True)), indexing="ij"), axis=-1)
+    site = np.full(grid[..., 0].size, lattice.motif.site(lattice.motif.material.reference))
+    places = lattice.position(grid.reshape(-1, 2), site).reshape(grid.shape)
     margin = 0.25 * float(np.linalg.norm(lattice.cell, axis=1).min())
-    low, high = margin, np.array([shape[1], shape[0]]) - 1 - margin
-    empty = np.array([[tuple(t) not in known for t in row] for row in targets.tolist()])
-    empty &= ((places > low) & (places < high)).all(axis=2)
-    return rows[empty.any(axis=1)], places[empty]
+    inside = ((places > margin) & (places < np.array([shape[1], shape[0]]) - 1 - margin)).all(axis=-1)
+    occupied = np.zeros(inside.shape, dtype=bool)
+    occupied[tuple((columns.hk[rows] - low).T)] = True
+    pieces = label(inside & ~occupied, connectivity=1)
+    outside = np.isin(pieces, [n for n in range(1, pieces.max() + 1) if (pieces == n).sum() >= LARGE_PIECE])
+    h, k = (columns.hk[rows] - low).T
+    beside = outside[h + 1, k] | outside[h - 1, k] | outside[h, k + 1] | outside[h, k - 1]
+    return rows[beside], places[outside]
 
 
 def _planes(motif: Motif, wanted: str) -> list[Plane]:
