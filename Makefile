@@ -18,13 +18,13 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 .PHONY: help install demo figures test check format bench clean
 
 help:
-	@echo "make demo    set everything up, analyse all of sample_data, print where the reports are"
-	@echo "make test    set everything up, run every test"
-	@echo "make check   lint, format, types"
-	@echo "make format  put the code into the house's format"
-	@echo "make bench   measure accuracy and speed, write them into README.md"
-	@echo "make figures draw the pictures of README.md again"
-	@echo "make clean   remove everything that was made"
+	@echo "make demo     set everything up, analyse all of sample_data, print where the reports are"
+	@echo "make test     set everything up, run every test"
+	@echo "make check    lint, format, types"
+	@echo "make format   put the code into the house's format"
+	@echo "make bench    measure accuracy and speed, write them into README.md"
+	@echo "make figures  draw the pictures of README.md again"
+	@echo "make clean    remove everything that was made"
 
 install: $(READY)
 
@@ -45,7 +45,7 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/stemdisp run sample_data/interface --material KTaO3 --zone 1-10 --out $(DEMO)/interface $(DEMO_ARGS)
 	$(BIN)/stemdisp run sample_data/bulk --material KTaO3 --zone 001 --out $(DEMO)/bulk $(DEMO_ARGS)
-	@echo; echo "reports, to be opened in a browser:"; ls $(CURDIR)/$(DEMO)/*/*/report.html
+	@echo; echo "reports, to be opened in a browser:"; ls $(abspath $(DEMO))/*/*/report.html
 
 # Pictures of README.md: those of the demo at 1080 px, each under 500 kB.
 figures: DEMO_ARGS = --force
@@ -68,7 +68,10 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python tests/benchmarks/run.py
+	@mkdir -p $(BENCH)
+	$(BIN)/python tests/benchmarks/run.py > $(BENCH)/tables.md
+	@cat $(BENCH)/tables.md
+	$(BIN)/python tests/benchmarks/into_readme.py $(BENCH)/tables.md
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(BENCH) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -49,7 +49,8 @@ class Known:
     site, xy, layer
         (N,) name, (N, 2) place in px and (N,) layer (-1 = none) of the columns that are there.
     cell_pm
-        (N, 2) displacement of the moving columns against the centroid of their reference neighbours in pm (right, down);
+        (N, 2) displacement of the moving columns against the centroid of their reference neighbours in pm (right,
+        down);
         NaN for other columns and where a neighbour is missing.
     shape
         (ny, nx) of the image.
@@ -164,10 +165,11 @@ def missed(analysis: Analysis, truth: Known, sites: tuple[str, ...]) -> list[str
     columns = columns_of(analysis)
     row, named = match(columns, truth), names(columns)
     wanted = np.isin(truth.site, sites) & truth.inside(CUT_A)
+    wrong = wanted & ((row < 0) | (named[row] != truth.site))
     return [
-        f"{truth.site[i]} at ({truth.xy[i, 0]:.1f}, {truth.xy[i, 1]:.1f}) is {named[row[i]] if row[i] >= 0 else 'not listed'}"
-        for i in np.flatnonzero(wanted)
-        if row[i] < 0 or named[row[i]] != truth.site[i]
+        f"{truth.site[i]} at ({truth.xy[i, 0]:.1f}, {truth.xy[i, 1]:.1f}) is "
+        f"{named[row[i]] if row[i] >= 0 else 'not listed'}"
+        for i in np.flatnonzero(wrong)
     ]
 
 
@@ -220,7 +222,9 @@ class Pairs:
     def joined(self, other: Pairs) -> Pairs:
         """The pairs of two images."""
         both = zip(
-            (self.measured, self.true, self.std, self.row), (other.measured, other.true, other.std, other.row), strict=True
+            (self.measured, self.true, self.std, self.row),
+            (other.measured, other.true, other.std, other.row),
+            strict=True,
         )
         return Pairs(*(np.concatenate(part) for part in both))
 
@@ -251,7 +255,8 @@ class Cells(Pairs):
 def displacements(analysis: Analysis, truth: Known, margin_A: float = 0.0) -> Cells:
     """Measured and true displacement of every cell that has both.
 
-    Where the analysis took the mean of some cells for zero, the true displacements are taken against the true mean of the
+    Where the analysis took the mean of some cells for zero, the true displacements are taken against the true mean
+    of the
     same cells: how the zero is chosen is a convention, not an error.
     """
     field, cells, columns = analysis.displacement, analysis.cells, columns_of(analysis)
@@ -275,7 +280,10 @@ def fabricated(analysis: Analysis, truth: Known) -> list[str]:
     complete = np.isfinite(truth.cell_pm).all(axis=1)
     distance, _ = cKDTree(truth.xy[complete]).query(columns.xy[cells.moving])
     false = field.valid & (distance > SAME_COLUMN_A * truth.px_per_A) & truth.within(columns.xy[cells.moving], CUT_A)
-    return [f"{field.uv[i].round(1).tolist()} pm at {columns.xy[cells.moving[i]].round(1).tolist()}" for i in np.flatnonzero(false)]
+    return [
+        f"{field.uv[i].round(1).tolist()} pm at {columns.xy[cells.moving[i]].round(1).tolist()}"
+        for i in np.flatnonzero(false)
+    ]
 
 
 @dataclass(frozen=True)
@@ -297,7 +305,8 @@ def slope(pairs: Pairs) -> Slope:
 
 @dataclass(frozen=True)
 class LayerMean:
-    """Mean displacement (normal, parallel) of a true layer in pm: measured, true, standard error of the measured mean."""
+    """Mean displacement (normal, parallel) of a true layer in pm: measured, true, standard error of the measured
+    mean."""
 
     layer: int
     n: int
@@ -312,7 +321,9 @@ class LayerMean:
 
     def __str__(self) -> str:
         parts = zip(("normal", "parallel"), self.measured, self.true, self.sem, strict=True)
-        return f"layer {self.layer} (n = {self.n}): " + ", ".join(f"{p} {m:.2f} +- {s:.2f}, true {t:.2f}" for p, m, t, s in parts)
+        return f"layer {self.layer} (n = {self.n}): " + ", ".join(
+            f"{p} {m:.2f} +- {s:.2f}, true {t:.2f}" for p, m, t, s in parts
+        )
 
 
 def layer_means(analysis: Analysis, truth: Known, fewest: int = 3) -> list[LayerMean]:
@@ -339,11 +350,15 @@ def misnumbered(analysis: Analysis, truth: Known) -> list[str]:
     """Cells whose layer is not the true one."""
     cells = displacements(analysis, truth)
     wrong = np.flatnonzero(cells.layer != truth.layer[cells.row])
-    return [f"cell at {truth.xy[cells.row[i]].round(1).tolist()}: layer {cells.layer[i]}, true {truth.layer[cells.row[i]]}" for i in wrong]
+    return [
+        f"cell at {truth.xy[cells.row[i]].round(1).tolist()}: layer {cells.layer[i]}, true {truth.layer[cells.row[i]]}"
+        for i in wrong
+    ]
 
 
 def interface_error(analysis: Analysis, truth: Known) -> tuple[float, float]:
-    """Distance in pm of the found interface from the true one along the true normal, and the angle in degrees between them."""
+    """Distance in pm of the found interface from the true one along the true normal, and the angle in degrees
+    between them."""
     found = analysis.interface
     assert found is not None
     away = float((found.point - truth.point) @ truth.to_pm @ truth.normal)

@@ -88,6 +88,11 @@ def test_the_readme_names_every_suffix_that_is_read() -> None:
     assert set(re.findall(r"`(\.\w+)`", section)) == SUFFIXES
 
 
+def test_the_section_that_the_benchmark_writes_has_its_marks() -> None:
+    assert README.count("<!-- bench: begin -->") == README.count("<!-- bench: end -->") == 1
+    assert README.index("<!-- bench: begin -->") < README.index("<!-- bench: end -->")
+
+
 def test_every_name_of_the_package_that_the_readme_uses_exists() -> None:
     used = set(re.findall(r"stemdisp\.([a-z_]\w+)", README))
     assert used <= set(stemdisp.__all__)

@@ -32,6 +32,9 @@ EVIDENCE = 0.45
 TYPICAL_SIGMA_A = 0.5
 """Width of a column (angstrom, standard deviation) good enough to compare contrasts."""
 
+DARK = 0.2
+"""Below this share of the usual contrast a column that the frame cuts is not there, if the rim beside it is not either."""
+
 RIM_SHARE, RIM_CONTRAST = 0.8, 0.7
 """A rim of weak columns is real if this share of them shows its contrast, and their median reaches this much of the
 usual."""
@@ -225,7 +228,7 @@ def _shown(hk: Ints, xy: Floats, site: Ints, around: Ints, lattice: Lattice, sig
             if share < RIM_SHARE or np.median(relative[rim[members]]) < RIM_CONTRAST:
                 listed[rim[members]] = False
                 beside = (np.abs(hk[:, None] - hk[rim[members]]).max(axis=2) <= 1).any(axis=1)
-                listed &= ~(beside & (around == CUT) & (site == s) & (relative < EVIDENCE))
+                listed &= ~(beside & (around == CUT) & (site == s) & (relative < DARK))
     return np.asarray(listed)
 
 

@@ -1,7 +1,9 @@
 """The multislice pair and the [001] image: what the analysis finds is what the simulation put there.
 
-The truth is the centroid of each column's image (``sample_data/SOURCES.md``): a K column holds oxygen that stays, so its
-image moves by a share of the K displacement, calibrated per signal.  The images hold only a few phonon configurations, whose
+The truth is the centroid of each column's image (``sample_data/SOURCES.md``): a K column holds oxygen that stays, so
+its
+image moves by a share of the K displacement, calibrated per signal.  The images hold only a few phonon
+configurations, whose
 scatter a single column keeps even without noise; layer means are therefore judged against 2 pm or two standard errors
 without noise, and 4 pm or two standard errors at 1e5 electrons per square angstrom.
 """
@@ -33,9 +35,7 @@ LAYER_PM = {"clean": 2.0, "1e5": 4.0}
 CASES = [(dose, signals) for dose in LAYER_PM for signals in (("HAADF", "ABF"), ("HAADF",), ("ABF",))]
 
 
-@pytest.fixture(
-    scope="module", params=CASES, ids=[f"{dose}-{'+'.join(signals)}" for dose, signals in CASES]
-)
+@pytest.fixture(scope="module", params=CASES, ids=[f"{dose}-{'+'.join(signals)}" for dose, signals in CASES])
 def pair(request: pytest.FixtureRequest) -> tuple[str, Analysis, Known]:
     """Dose, analysis and truth of the pair, and of each of its images alone."""
     dose, signals = request.param

@@ -64,7 +64,10 @@ EMPTY = {
     "NaN-ridden noise": _mostly_nan,
     **{f"Gaussian noise {n}": lambda n=n: _random(n).normal(1000, 30, SHAPE) for n in range(5)},
     **{f"Poisson noise {n}": lambda n=n: _random(n).poisson(3, SHAPE).astype(np.uint16) for n in range(5)},
-    **{f"smooth noise {s} px": lambda s=s: 100 + 9 * gaussian_filter(_random().normal(size=SHAPE), s) for s in (1, 3, 6, 12)},
+    **{
+        f"smooth noise {s} px": lambda s=s: 100 + 9 * gaussian_filter(_random().normal(size=SHAPE), s)
+        for s in (1, 3, 6, 12)
+    },
     **{f"amorphous {n}": lambda n=n: _amorphous(n) for n in range(5)},
     "gradient": lambda: _grid()[1] * 1.0,
     "gradient with noise": lambda: _random().poisson(50 + _grid()[1]).astype(float),

@@ -1,6 +1,7 @@
 """The parametric family at 500 counts: as precise as the counts allow, without bias, and as sure as it claims.
 
-The bound is that of the model that made the image with the parameters the fit has (``scenes.bound_px``).  A tail that is not
+The bound is that of the model that made the image with the parameters the fit has (``scenes.bound_px``).  A tail
+that is not
 there cannot be bounded, so without one the fit carries two parameters more than its bound does.
 """
 
@@ -20,7 +21,9 @@ from stemdisp.scene import Look
 from stemdisp.synthetic import simulate
 
 CATIONS = ("Ta", "K")
-FAMILIES = [pytest.param(zone, tail, id=f"{''.join(map(str, zone))}-tail{tail:g}") for zone, tail in product(ZONES, TAILS)]
+FAMILIES = [
+    pytest.param(zone, tail, id=f"{''.join(map(str, zone))}-tail{tail:g}") for zone, tail in product(ZONES, TAILS)
+]
 EDGE_SEEDS = (11, 12, 13)
 
 
@@ -45,7 +48,8 @@ def found_and_bound(zone: Zone, tail: float) -> dict[str, tuple[Pairs, float]]:
 
 @cache
 def at_the_edge(zone: Zone, tail: float) -> tuple[Slope, dict[int, np.ndarray]]:
-    """Slope of measured against true displacement below an interface at 500 counts, and each layer's mean error (normal,
+    """Slope of measured against true displacement below an interface at 500 counts, and each layer's mean error
+    (normal,
     parallel) over all seeds."""
     cells: Pairs | None = None
     errors: dict[int, list[np.ndarray]] = {}
@@ -91,7 +95,8 @@ def test_claimed_errors_are_honest(zone: Zone, tail: float, site: str) -> None:
 
 @pytest.mark.parametrize(("zone", "tail"), FAMILIES)
 def test_slope_below_an_interface(zone: Zone, tail: float) -> None:
-    """Displacements of up to 26 pm are neither shrunk nor exaggerated: slope 1 within 0.02 or twice its standard error."""
+    """Displacements of up to 26 pm are neither shrunk nor exaggerated: slope 1 within 0.02 or twice its standard
+    error."""
     found, _ = at_the_edge(zone, tail)
     print(f"slope {found.value:.4f} +- {found.std:.4f}")
     assert abs(found.value - 1) < max(0.02, 2 * found.std)

@@ -1,7 +1,8 @@
 """Rotation, magnification, number type, edge direction and missing columns: none of them changes what a layer says.
 
-The displacement of 24 pm along and 9 pm out of the edge decays over three layers; the counts are so high that the standard
-error of a layer's mean stays below 0.3 pm.  Means are compared after the same zero: the true mean over the cells whose
+The displacement of 24 pm along and 9 pm out of the edge decays over three layers; the counts are so high that
+counting noise
+leaves less than 0.3 pm on a layer's mean.  Means are compared after the same zero: the true mean over the cells whose
 measured mean the analysis took off.
 """
 
@@ -45,7 +46,8 @@ def test_layer_means(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROBUST)
 def test_columns(name: str) -> None:
-    """No vector stands where the image has no complete cell; every cation is listed as what it is, and none where there is
+    """No vector stands where the image has no complete cell; every cation is listed as what it is, and none where
+    there is
     none (places of missing columns are listed, and flagged)."""
     analysis, truth = analysed(name)
     assert fabricated(analysis, truth) == []

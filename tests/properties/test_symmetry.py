@@ -1,4 +1,5 @@
-"""What must not matter does not: turning, mirroring or scaling an image gives the same vectors, turned, mirrored or unscaled.
+"""What must not matter does not: turning, mirroring or scaling an image gives the same vectors, turned, mirrored or
+unscaled.
 
 Positions are those of usable columns; to 1e-6 px with a fit that iterates until nothing moves.
 """
@@ -11,8 +12,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from measure import arrived, columns_of
 from numpy.typing import NDArray
 from scenes import EDGE_PLANE, ZONES, recipe
@@ -102,7 +101,9 @@ def test_turned_images(zone: Zone, turn: str) -> None:
     assert before.interface is not None and after.interface is not None
     cell = {int(m): i for i, m in enumerate(after.cells.moving)}
     same = np.array([cell[int(row[m])] for m in before.cells.moving])
-    np.testing.assert_allclose(after.displacement.uv[same], before.displacement.uv @ matrix, rtol=0, atol=2 * SAME_PX * 14)
+    np.testing.assert_allclose(
+        after.displacement.uv[same], before.displacement.uv @ matrix, rtol=0, atol=2 * SAME_PX * 14
+    )
     np.testing.assert_allclose(after.interface.normal, before.interface.normal @ matrix, atol=1e-6)
     np.testing.assert_array_equal(after.interface.layer[same], before.interface.layer)
     assert before.profile is not None and after.profile is not None
@@ -111,8 +112,7 @@ def test_turned_images(zone: Zone, turn: str) -> None:
     np.testing.assert_allclose(after.profile.parallel_pm, sign * before.profile.parallel_pm, atol=1e-4)
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(factor=st.floats(1e-4, 1e4))
+@pytest.mark.parametrize("factor", [1e-4, 0.37, 3.0, 149.0, 1e4])
 def test_brightness_is_only_a_unit(factor: float) -> None:
     """a * I with a > 0 leaves every position, and multiplies every amplitude by a."""
     zone = ZONES[1]
@@ -120,11 +120,12 @@ def test_brightness_is_only_a_unit(factor: float) -> None:
     after = analyse(image * factor, zone)
     columns, scaled = columns_of(before), columns_of(after)
     np.testing.assert_allclose(scaled.xy[columns.usable], columns.xy[columns.usable], rtol=0, atol=SAME_PX)
-    np.testing.assert_allclose(scaled.amplitude, factor * columns.amplitude, rtol=1e-5, atol=1e-6 * factor * columns.amplitude.max())
+    np.testing.assert_allclose(
+        scaled.amplitude, factor * columns.amplitude, rtol=1e-5, atol=1e-6 * factor * columns.amplitude.max()
+    )
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(factor=st.floats(0.95, 1.05))
+@pytest.mark.parametrize("factor", [0.95, 0.99, 1.04])
 def test_pixel_size_scales_pm_alone(factor: float) -> None:
     """A pixel size k times as large: displacements k times as large in pm, positions in px where they were."""
     zone = ZONES[1]
@@ -171,26 +172,30 @@ def test_number_type_is_irrelevant(dtype: str) -> None:
 
 
 def test_a_crop_sees_the_same() -> None:
-    """Two cells away from its edge, a crop holds the columns of the whole image to 1e-2 px."""
+    """Two cells away from its edge, a crop of the same pixels moves columns by less than half of what their noise
+    does."""
     zone = ZONES[1]
     image, before = original(zone)
     left, top = 17, 9
     after = analyse(image[top : top + 240, left : left + 260], zone)
     columns, cut = columns_of(before), columns_of(after)
-    distance, row = cKDTree(columns.xy - [left, top]).query(cut.xy)
+    _, row = cKDTree(columns.xy - [left, top]).query(cut.xy)
     inner = ((cut.xy > 60) & (cut.xy < [200, 180])).all(axis=1) & cut.usable & columns.usable[row]
     assert inner.sum() > 20
-    assert distance[inner].max() < 0.01
+    moved = (cut.xy - columns.xy[row] + [left, top]) / columns.xy_std[row]
+    assert np.sqrt((moved[inner] ** 2).mean()) < 0.5
 
 
-def test_anisotropic_pixels_show_the_same_displacements() -> None:
-    """Wide pixels: the same crystal, the same numbers in pm within their errors."""
-    zone = ZONES[1]
-    plain = replace(scene(zone), dose=Dose(noise=False), motion=Motion(normal_pm=9, parallel_pm=20))
+def test_pixels_that_are_not_square_show_the_same_displacements() -> None:
+    """Wide pixels: the same crystal, the same numbers in pm."""
+    moved = Motion(normal_pm=9, parallel_pm=20)
+    plain = replace(scene(ZONES[1]), dose=Dose(noise=False), motion=moved, look=Look())
+    assert plain.edge is not None
+    plain = replace(plain, edge=replace(plain.edge, beyond="vacuum"))
     means = []
     for size, shape in (((14.0, 14.0), (256, 300)), ((18.0, 12.0), (299, 233))):
         image, _ = simulate(replace(plain, view=replace(plain.view, pixel_size_pm=size, shape=shape)))
         analysis = stemdisp.analyse(image, recipe(plain))
         assert analysis.profile is not None
         means.append(np.stack([analysis.profile.normal_pm, analysis.profile.parallel_pm])[:, :6])
-    np.testing.assert_allclose(means[0], means[1], atol=0.5)
+    np.testing.assert_allclose(means[0], means[1], atol=0.3)

@@ -1,0 +1,163 @@
+"""A parameter that changes nothing is a rumour: every field of the recipe changes the result of some image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import stemdisp
+from stemdisp.errors import RecipeError, StemdispError
+from stemdisp.model.analysis import Analysis
+from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize
+from stemdisp.recipe import Recipe
+from stemdisp.scene import Dose, Edge, Motion, Scene, View
+from stemdisp.synthetic import simulate
+
+SHA = "ab" * 32
+START = stemdisp.recipe_for("KTaO3", "1-10")
+
+
+@cache
+def image() -> Micrograph:
+    """HAADF and ABF of an interface under a cap, with a pixel size 1 % off the lattice's."""
+    scene = Scene(
+        signals=("HAADF", "ABF"),
+        view=View(shape=(240, 340), pixel_size_pm=(14.0, 14.0)),
+        motion=Motion(normal_pm=9, parallel_pm=20),
+        dose=Dose(peak_counts=2000),
+        edge=Edge(offset_A=4.0),
+    )
+    micrograph, _ = simulate(scene.facing(90))
+    named = replace(micrograph, inputs=(InputFile("image.tif", 1, SHA, "tifffile"),))
+    return named.with_pixel_size(PixelSize(14.14, 14.14, "file"))
+
+
+@cache
+def badly_calibrated() -> Micrograph:
+    """The same with a pixel size 15 % too large."""
+    return image().with_pixel_size(PixelSize(16.1, 16.1, "file"))
+
+
+@cache
+def faint() -> Micrograph:
+    """So few counts that the lattice stands only some ten times above chance."""
+    scene = Scene(
+        view=View(shape=(240, 340), pixel_size_pm=(14.0, 14.0)), dose=Dose(peak_counts=4.0, background_counts=4.0)
+    )
+    return simulate(scene)[0]
+
+
+IMAGES: dict[str, Callable[[], Micrograph]] = {"basis.scale_tolerance": badly_calibrated, "basis.significance": faint}
+"""Fields that act only on special images; all others act on :func:`image`."""
+
+CHANGES: dict[str, tuple[Any, ...]] = {
+    "image.pixel_size": ([14.3, 13.9],),
+    "image.pixel_size_from": ("lattice",),
+    "image.position_signal": ("ABF",),
+    "image.oxygen_signal": ("HAADF",),
+    "material.zone": ("001",),
+    "find.separation": (30.0,),
+    "find.threshold": (0.95,),
+    "basis.scale_tolerance": (0.2,),
+    "basis.significance": (100.0,),
+    "assign.tolerance": (0.021,),
+    "assign.minimum_cells": (10000,),
+    "refine.weights": ("uniform",),
+    "refine.profile": ("gaussian",),
+    "refine.oxygen_in_haadf": ("free",),
+    "refine.background_spacing": (8.0,),
+    "refine.weak_window": (0.8,),
+    "refine.tolerance": (0.05,),
+    "refine.max_iterations": (2,),
+    "interface.mode": ("none",),
+    "interface.line": ([0.0, 120.0, 339.0, 120.0],),
+    "interface.plane": ("001",),
+    "displacement.reference": ("none",),
+    "displacement.bulk_from_layer": (1,),
+    "polarization.model": ("reference_site", "none"),
+    "polarization.charge": (2.0,),
+    "polarization.dilution": (0.5,),
+    "layers.minimum_cells": (1000,),
+    "edits": ([{"sha256": SHA, "action": "delete", "site": "Ta", "h": 0, "k": 0}],),
+    "interfaces": ([{"sha256": SHA, "line": [0.0, 120.0, 339.0, 120.0]}],),
+    "regions": ([{"sha256": SHA, "polygon": [[30, 150], [300, 150], [300, 230], [30, 230]]}],),
+}
+"""Field -> values that must each change something."""
+
+NEEDS = {
+    "interface.line": {"interface": {"mode": "line", "line": [0.0, 150.0, 339.0, 150.0]}},
+}
+"""Fields that act only together with others."""
+
+NO_CHOICE = {"format", "material.name"}
+"""The version of the format, and a crystal of which there is one."""
+
+
+def fields() -> set[str]:
+    """Every field of the recipe as section.field; entries of single images as a whole."""
+    found = set()
+    for name, section in Recipe.model_fields.items():
+        inner = getattr(section.annotation, "model_fields", None)
+        found |= {f"{name}.{field}" for field in inner} if inner else {name}
+    return found
+
+
+def numbers(analysis: Analysis) -> list[NDArray[Any]]:
+    """All that an analysis measured."""
+    assert analysis.peaks is not None and analysis.columns is not None
+    found = [analysis.peaks.xy, *analysis.columns.arrays().values()]
+    for field in (analysis.displacement, analysis.polarization):
+        found += [] if field is None else [field.uv, field.cov]
+    if analysis.interface is not None:
+        found += [analysis.interface.point, analysis.interface.normal, analysis.interface.layer]
+    if analysis.profile is not None:
+        found += list(analysis.profile.arrays().values())
+    return found
+
+
+@cache
+def _outcome(recipe: Recipe, of: Callable[[], Micrograph]) -> list[NDArray[Any]] | str:
+    try:
+        return numbers(stemdisp.analyse(of(), recipe))
+    except StemdispError as error:
+        return str(error)
+
+
+def _same(one: list[NDArray[Any]] | str, other: list[NDArray[Any]] | str) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return len(one) == len(other) and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
+
+
+def _changed(start: Recipe, field: str, value: Any) -> Recipe:
+    section, _, name = field.partition(".")
+    if name:
+        return start.with_values({section: {name: value}})
+    return Recipe.model_validate(start.model_dump(mode="json") | {section: value})
+
+
+def test_the_table_is_complete() -> None:
+    """No field without a change."""
+    assert set(CHANGES) | NO_CHOICE == fields()
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_field_bites(field: str) -> None:
+    """Another value, another result; ranges and choices are those of the recipe."""
+    start = START.with_values(NEEDS.get(field, {}))
+    of = IMAGES.get(field, image)
+    before = _outcome(start, of)
+    for value in CHANGES[field]:
+        assert not _same(_outcome(_changed(start, field, value), of), before), f"{field} = {value} changes nothing"
+
+
+def test_unknown_crystal_is_refused() -> None:
+    """The only choice of a name that there is."""
+    with pytest.raises(RecipeError, match="NaCl"):
+        stemdisp.recipe_for("NaCl", "001")

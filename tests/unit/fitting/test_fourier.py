@@ -1,0 +1,117 @@
+"""The known cell in the power spectrum: at any rotation and scale, never a multiple or a fraction, never in noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stemdisp.crystal import project
+from stemdisp.fitting.fourier import CellFit, find_cell, fold, local_amplitude, spectrum
+from stemdisp.materials import KTaO3, Zone
+from stemdisp.scene import Dose, Scene, Truth, View
+from stemdisp.synthetic import simulate
+
+ZONES: tuple[Zone, ...] = ((0, 0, 1), (1, -1, 0))
+NEAR = np.arange(0.92, 1.081, 0.01)
+
+
+def image_of(zone: Zone, rotation: float, pixel: tuple[float, float] = (12.5, 12.5)) -> tuple[np.ndarray, Truth]:
+    scene = Scene(
+        zone=zone, view=View(shape=(224, 200), rotation_deg=rotation, pixel_size_pm=pixel), dose=Dose(peak_counts=100)
+    )
+    micrograph, truth = simulate(scene)
+    return micrograph.signals["HAADF"].image.astype(float), truth
+
+
+def cell_in(image: np.ndarray, zone: Zone, scales: np.ndarray, aspect: float = 1.0) -> CellFit:
+    motif = project(KTaO3, zone)
+    return find_cell(
+        spectrum(image),
+        motif.cell_A,
+        motif.fractions,
+        motif.contrast("HAADF"),
+        scales=scales,
+        highest=1 / 1.4,
+        aspect=aspect,
+    )
+
+
+def same_lattice(found: np.ndarray, true: np.ndarray) -> None:
+    """The two cells span the same lattice, to 1 % of their lengths."""
+    turned = found @ np.linalg.inv(true)
+    whole = np.rint(turned)
+    assert abs(round(np.linalg.det(whole))) == 1, turned
+    np.testing.assert_allclose(turned, whole, atol=1e-2)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("rotation", [0.0, 17.0, 54.7, 90.0, 131.0, 178.0])
+def test_rotation_is_found(zone, rotation) -> None:
+    image, truth = image_of(zone, rotation)
+    found = cell_in(image, zone, 8.0 * NEAR)
+    assert found.significance > 3
+    same_lattice(found.cell, truth.lattice.cell)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("pixel", [10.0, 12.5, 22.0])
+def test_scale_is_found_and_neither_half_nor_double_wins(zone, pixel) -> None:
+    image, truth = image_of(zone, 23.0, (pixel, pixel))
+    found = cell_in(image, zone, np.exp(np.arange(np.log(2.0), np.log(25.0), 0.012)))
+    assert found.significance > 3
+    same_lattice(found.cell, truth.lattice.cell)
+
+
+def test_pixels_that_are_not_square() -> None:
+    image, truth = image_of((1, -1, 0), 31.0, (11.0, 14.0))
+    same_lattice(cell_in(image, (1, -1, 0), 100 / 11 * NEAR, 14 / 11).cell, truth.lattice.cell)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_has_no_cell(zone, seed) -> None:
+    noise = np.random.default_rng(seed).poisson(20, (200, 200)).astype(float)
+    assert cell_in(noise, zone, 8.0 * NEAR).significance < 3
+    assert cell_in(np.cumsum(noise - 20, axis=1), zone, 8.0 * NEAR).significance < 3
+
+
+def test_stripes_have_no_cell() -> None:
+    x = np.arange(200)
+    stripes = 50 + 20 * np.cos(2 * np.pi * x / 22.5) + np.random.default_rng(0).normal(0, 2, (200, 200))
+    assert cell_in(stripes, (1, -1, 0), 8.0 * NEAR).significance < 3
+
+
+def test_noise_follows_the_exponential_distribution() -> None:
+    power = spectrum(np.random.default_rng(1).normal(size=(256, 256))).power
+    used = power[power > 0]
+    assert np.median(used) == pytest.approx(np.log(2), rel=0.05)
+    assert (used > 5).mean() == pytest.approx(np.exp(-5), rel=0.3)
+
+
+def test_summit_is_placed_to_a_tenth_of_a_bin() -> None:
+    y, x = np.indices((128, 160))
+    frequency = np.array([0.1013, -0.0567])
+    wave = np.cos(2 * np.pi * (frequency[0] * x + frequency[1] * y)) + np.random.default_rng(0).normal(0, 0.1, x.shape)
+    found, power = spectrum(wave).summit(frequency + 0.006, 2.0)
+    np.testing.assert_allclose(found * [160, 128], frequency * [160, 128], atol=0.1)
+    assert power > 100
+
+
+def test_fold_averages_equivalent_places() -> None:
+    cell, origin = np.array([[20.0, 0.0], [4.0, 16.0]]), np.array([7.0, 9.0])
+    y, x = np.indices((360, 380))
+    fraction = (np.stack([x, y], axis=-1) - origin) @ np.linalg.inv(cell)
+    image = 3 + np.cos(2 * np.pi * fraction[..., 0]) + 0.5 * np.sin(2 * np.pi * fraction[..., 1])
+    average = fold(image, origin, cell, 12, np.ones(image.shape))
+    middle = (np.arange(12) + 0.5) / 12
+    expected = 3 + np.cos(2 * np.pi * middle) + 0.5 * np.sin(2 * np.pi * middle)[:, None]
+    np.testing.assert_allclose(average, expected, atol=0.2)
+
+
+def test_local_amplitude_is_strongest_where_the_lattice_is() -> None:
+    y, x = np.indices((160, 160))
+    frequencies = np.array([[0.08, 0.0], [0.0, 0.06]])
+    waves = np.cos(2 * np.pi * 0.08 * x) + np.cos(2 * np.pi * 0.06 * y)
+    strength, block = local_amplitude(np.where(x < 80, waves, 0.0), frequencies, 16.0)
+    left, right = strength[:, : 50 // block], strength[:, 120 // block :]
+    assert left.min() > 5 * right.max()

@@ -1,0 +1,112 @@
+"""Columns fitted one by one on a plane: exact without noise, and as sure as their scatter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stemdisp.fitting.local import LocalProblem, cut_windows, fit_windows
+from stemdisp.fitting.profile import Shape, evaluate
+
+SHAPE = Shape(np.log([2.5]), np.array([0.05, 0.02]), 0.1)
+SIDE, PER_ROW = 24, 20
+COLUMNS = PER_ROW**2
+
+
+def drawn(
+    amplitude: float, slope: tuple[float, float] = (0.0, 0.0), spread: float = 0.0, level: float = 20.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns far apart, each on a plane of its own, and where they are."""
+    rng = np.random.default_rng(6)
+    cells = np.stack(np.meshgrid(np.arange(PER_ROW), np.arange(PER_ROW)), axis=-1).reshape(-1, 2) * SIDE
+    xy = cells + SIDE / 2 + rng.uniform(-0.5, 0.5, cells.shape)
+    y, x = np.indices((SIDE * PER_ROW, SIDE * PER_ROW)).astype(float)
+    image = level + slope[0] * (x % SIDE - SIDE / 2) + slope[1] * (y % SIDE - SIDE / 2)
+    tilts = rng.normal(0, spread, xy.shape)
+    for (px, py), (cx, cy), tilt in zip(xy, cells, tilts, strict=True):
+        box = np.s_[cy : cy + SIDE, cx : cx + SIDE]
+        image[box] += tilt[0] * (x[box] - px) + tilt[1] * (y[box] - py)
+        image[box] += amplitude * evaluate(SHAPE, 2.5, x[box] - px, y[box] - py, np).value
+    return image, xy
+
+
+def problem_of(image: np.ndarray, start: np.ndarray, radius: float = 7.0, limit: float = 2.0) -> LocalProblem:
+    windows = cut_windows(image, np.ones_like(image), start, radius)
+    return LocalProblem(windows, SHAPE, np.full(len(start), 2.5), start, np.full(len(start), limit))
+
+
+@pytest.mark.parametrize("amplitude", [40.0, -40.0])
+def test_exact_on_a_plane(amplitude) -> None:
+    image, xy = drawn(amplitude, spread=1.0)
+    found = fit_windows(problem_of(image, np.rint(xy)), tolerance=1e-7, max_iterations=60)
+    assert not found.moving.any()
+    np.testing.assert_allclose(found.xy, xy, atol=5e-3)
+    np.testing.assert_allclose(found.amplitude, amplitude, rtol=1e-2)
+
+
+def test_errors_are_as_large_as_claimed() -> None:
+    image, xy = drawn(60.0)
+    noisy = image + np.random.default_rng(1).normal(0, 5.0, image.shape)
+    found = fit_windows(problem_of(noisy, np.rint(xy)), tolerance=1e-5, max_iterations=60)
+    error = np.column_stack([found.amplitude - 60, found.xy - xy])
+    claimed = np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))
+    ratio = error.std(axis=0) / np.sqrt((claimed**2).mean(axis=0))
+    np.testing.assert_allclose(ratio, 1, atol=0.2)
+    assert np.abs(error.mean(axis=0) / error.std(axis=0) * COLUMNS**0.5).max() < 3.5
+    assert found.chi2.mean() == pytest.approx(25, rel=0.05)
+
+
+def noisy_fit(slope: tuple[float, float] = (0.0, 0.0), spread: float = 0.0):
+    image, xy = drawn(60.0, slope, spread)
+    noisy = image + np.random.default_rng(1).normal(0, 5.0, image.shape)
+    return fit_windows(problem_of(noisy, np.rint(xy)), tolerance=1e-5, max_iterations=60), xy
+
+
+def test_slopes_that_are_noise_are_shrunk() -> None:
+    assert np.abs(noisy_fit()[0].plane[:, 1:]).max() < 0.3
+
+
+def test_slopes_that_differ_are_allowed_for() -> None:
+    level, xy = noisy_fit()
+    uneven, _ = noisy_fit(spread=2.0)
+    assert np.abs(uneven.plane[:, 1:]).std() > 1
+    assert (uneven.xy - xy).std() < 2.5 * (level.xy - xy).std()
+
+
+def test_a_slope_common_to_all_columns_does_not_move_them() -> None:
+    uneven, xy = noisy_fit(slope=(2.0, 0.0))
+    assert np.abs((uneven.xy - xy).mean(axis=0)).max() < 0.05
+
+
+def test_nothing_leaves_its_limit() -> None:
+    image, xy = drawn(40.0)
+    start = xy + np.array([2.0, 0.0])
+    found = fit_windows(problem_of(image, start, limit=1.0), tolerance=1e-6, max_iterations=40)
+    assert (np.hypot(*(found.xy - start).T) <= 1 + 1e-9).all()
+
+
+def test_a_column_taken_off_is_put_back() -> None:
+    image, xy = drawn(40.0)
+    start = xy + 0.2
+    y, x = np.indices(image.shape).astype(float)
+    rest = image.copy()
+    rest[:SIDE, :SIDE] -= (
+        40 * evaluate(SHAPE, 2.5, x[:SIDE, :SIDE] - start[0, 0], y[:SIDE, :SIDE] - start[0, 1], np).value
+    )
+    problem = problem_of(rest, start[:1]).with_own(np.array([40.0]))
+    whole = problem_of(image, start[:1])
+    np.testing.assert_allclose((problem.windows.data - whole.windows.data)[whole.windows.weight > 0], 0, atol=1e-10)
+
+
+def test_pixels_beyond_the_frame_have_no_weight() -> None:
+    windows = cut_windows(np.ones((20, 30)), np.ones((20, 30)), np.array([[0.0, 0.0], [15.0, 10.0], [29.0, 5.0]]), 4.0)
+    used = windows.weight > 0
+    assert (windows.x[used] >= 0).all() and (windows.x[used] < 30).all() and (windows.y[used] >= 0).all()
+    inside = sum(u * u + v * v <= 16 for u in range(-4, 5) for v in range(-4, 5))
+    assert used[1].sum() == inside
+    assert used[0].sum() == sum(u * u + v * v <= 16 for u in range(5) for v in range(5))
+
+
+def test_no_columns_is_no_error() -> None:
+    found = fit_windows(problem_of(np.ones((20, 20)), np.zeros((0, 2))), tolerance=1e-3, max_iterations=5)
+    assert found.xy.shape == (0, 2)

@@ -1,0 +1,81 @@
+"""Polarization by hand: P = e Z* d / Omega, with the sign of who moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stemdisp.crystal import project
+from stemdisp.errors import RecipeError
+from stemdisp.materials import KTaO3
+from stemdisp.model.fields import VectorField
+from stemdisp.recipe import PolarizationSection
+from stemdisp.stages.polarization import polarization
+
+ALONG_001 = project(KTaO3, (0, 0, 1))
+ALONG_110 = project(KTaO3, (1, -1, 0))
+PER_PM = 0.2920
+"""uC/cm2 per pm of K alone: 1.156 e in 63.44 A3."""
+
+
+@pytest.fixture
+def field() -> VectorField:
+    uv = np.array([[1.0, 0.0], [-3.0, 4.0], [np.nan, np.nan]])
+    cov = np.stack([np.eye(2), np.diag([4.0, 1.0]), np.full((2, 2), np.nan)])
+    return VectorField("pm", np.zeros((3, 2)), uv, cov, significant=np.array([True, False, False]))
+
+
+def test_k_alone_in_rigid_tao3(field) -> None:
+    assert KTaO3.volume_A3 == pytest.approx(63.44, abs=0.01)
+    found = polarization(field, ALONG_001, "HAADF", PolarizationSection())
+    assert found is not None and found.unit == "uC/cm2"
+    np.testing.assert_allclose(found.uv[:2], np.array([[1, 0], [-3, 4]]) * PER_PM, rtol=1e-3)
+    np.testing.assert_allclose(found.std[1], [2 * PER_PM, PER_PM], rtol=1e-3)
+    assert np.isnan(found.uv[2]).all()
+    np.testing.assert_array_equal(found.significant, field.significant)
+    assert "K moves in a rigid rest" in found.assumption and "+1.156" in found.assumption
+
+
+def test_the_reference_site_moves_the_other_way(field) -> None:
+    found = polarization(field, ALONG_001, "HAADF", PolarizationSection(model="reference_site"))
+    assert found is not None
+    np.testing.assert_allclose(found.uv[0], [-PER_PM * 8.624 / 1.156, 0], rtol=1e-3)
+    assert "Ta moves in a rigid K and O" in found.assumption
+
+
+@pytest.mark.parametrize("signal", ["HAADF", "ABF"])
+def test_a_shared_column_shows_part_of_what_k_moves(field, signal) -> None:
+    share = KTaO3.dilution[(1, -1, 0)][signal]
+    found = polarization(field, ALONG_110, signal, PolarizationSection())
+    assert found is not None and share < 1
+    np.testing.assert_allclose(found.uv[0, 0], PER_PM / share, rtol=1e-3)
+    assert f"column displacement / {share:g}" in found.assumption
+
+
+def test_recipe_wins(field) -> None:
+    found = polarization(field, ALONG_110, "HAADF", PolarizationSection(charge=2.312, dilution=0.5))
+    assert found is not None
+    np.testing.assert_allclose(found.uv[0, 0], 4 * PER_PM, rtol=1e-3)
+    assert "+2.312 e (recipe)" in found.assumption and "/ 0.5" in found.assumption
+
+
+def test_none_is_none_and_a_signal_without_dilution_is_refused(field) -> None:
+    assert polarization(field, ALONG_110, "HAADF", PolarizationSection(model="none")) is None
+    with pytest.raises(RecipeError, match="no dilution for DF4"):
+        polarization(field, ALONG_110, "DF4", PolarizationSection())
+    assert polarization(field, ALONG_110, "DF4", PolarizationSection(dilution=0.8)) is not None
+
+
+def test_displacements_stay_as_they_were(field) -> None:
+    before = replace(field, uv=field.uv.copy())
+    polarization(field, ALONG_110, "HAADF", PolarizationSection())
+    np.testing.assert_array_equal(field.uv, before.uv)
+
+
+def test_dilution_of_the_shared_column_applies_only_where_k_moves(field) -> None:
+    # Ta shares its [1-10] column with nothing: were it the one that moved, its column would show all of it.
+    found = polarization(field, ALONG_110, "HAADF", PolarizationSection(model="reference_site"))
+    assert found is not None
+    np.testing.assert_allclose(found.uv[0, 0], -PER_PM * 8.624 / 1.156, rtol=1e-3)

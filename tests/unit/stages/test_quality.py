@@ -1,0 +1,100 @@
+"""Checks: what is warned of, and at which size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stemdisp.flags import Flag
+from stemdisp.model.fields import VectorField
+from stemdisp.model.micrograph import PixelSize
+from stemdisp.stages.cells import cells
+from stemdisp.stages.quality import quality
+
+
+@pytest.fixture
+def parts(crystal):
+    """Arguments of quality for an ideal image of 10 pm a pixel."""
+    lattice, columns = crystal()
+    return {
+        "columns": columns,
+        "lattice": lattice,
+        "pixel_size": PixelSize(10.0, 10.0, "file"),
+        "cells": cells(columns, lattice),
+        "displacement": None,
+        "shifts": {},
+    }
+
+
+def check(parts, name, **changes):
+    found = quality(**(parts | changes))
+    return next(c for c in found.checks if c.name == name)
+
+
+@pytest.mark.parametrize(("axis", "size"), [("x", (9.5, 10.0)), ("y", (10.0, 10.4))])
+def test_a_wrong_pixel_size_names_its_axis(parts, axis, size) -> None:
+    found = quality(**(parts | {"pixel_size": PixelSize(*size, "file")}))
+    assert len(found.warnings) == 1
+    assert f"along {axis} a pixel is" in found.warnings[0] and "--pixel-size lattice" in found.warnings[0]
+
+
+def test_departure_of_the_pixel_size(parts) -> None:
+    found = check(parts, "pixel_size_x", pixel_size=PixelSize(9.8, 10.0, "file"))
+    assert found.value == pytest.approx(100 * (10 / 9.8 - 1)) and not found.warn and "more" in found.sentence
+    assert "less" in check(parts, "pixel_size_x", pixel_size=PixelSize(10.2, 10.0, "file")).sentence
+    names = [c.name for c in quality(**(parts | {"pixel_size": None})).checks]
+    assert "pixel_size_x" not in names and "shear" in names
+
+
+def test_shear(parts) -> None:
+    lattice = parts["lattice"]
+    turned = replace(lattice, b=lattice.b + 0.02 * np.linalg.norm(lattice.b) * lattice.a / np.linalg.norm(lattice.a))
+    assert abs(check(parts, "shear", lattice=turned).value) == pytest.approx(np.degrees(np.arctan(0.02)), rel=0.02)
+    assert check(parts, "shear").value == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("offset", "warned"), [((3.0, 4.1), True), ((2.0, 2.0), False), ((0.0, 0.0), False)])
+def test_a_large_offset_is_warned_of(parts, offset, warned) -> None:
+    n = len(parts["cells"])
+    field = VectorField(
+        "pm",
+        parts["cells"].xy,
+        np.zeros((n, 2)),
+        np.zeros((n, 2, 2)),
+        offset=np.array(offset),
+        offset_std=np.array([0.3, 0.4]),
+        offset_cells=np.ones(n, dtype=bool),
+    )
+    found = check(parts, "reference_offset", displacement=field)
+    assert found.warn == warned and found.value == pytest.approx(np.hypot(*offset))
+    assert found.std is not None and 0.3 <= found.std <= 0.4
+
+
+def test_without_a_reference_the_mean_is_told(parts) -> None:
+    n = len(parts["cells"])
+    field = VectorField("pm", parts["cells"].xy, np.tile([3.0, -4.0], (n, 1)), np.zeros((n, 2, 2)), assumption="so")
+    found = check(parts, "mean_displacement", displacement=field)
+    assert found.value == pytest.approx(5) and "(3.0, -4.0) pm" in found.sentence and not found.warn
+
+
+def test_shift_of_a_signal(parts) -> None:
+    found = quality(**(parts | {"shifts": {"HAADF": (0.0, 0.0), "ABF": (0.3, -0.4)}}))
+    named = [c for c in found.checks if c.name.startswith("shift_")]
+    assert [c.name for c in named] == ["shift_ABF"] and named[0].value == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.05, False), (0.2, True)])
+def test_flagged_columns_are_counted(parts, share, warned) -> None:
+    columns = parts["columns"]
+    flags = columns.flags.copy()
+    count = int(share * len(columns))
+    flags[:count] = int(Flag.WEAK)
+    found = check(parts, "weak", columns=columns.replace(flags=flags))
+    assert found.value == count and found.warn == warned
+
+
+def test_incomplete_cells_are_counted(parts) -> None:
+    incomplete = int((~parts["cells"].complete).sum())
+    assert check(parts, "incomplete_cells").value == incomplete == 9
