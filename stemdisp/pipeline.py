@@ -123,7 +123,7 @@ def _interface(analysis: Analysis, device: Device) -> Analysis:
 def _displacement(analysis: Analysis, device: Device) -> Analysis:
     pixel_size = analysis.micrograph.pixel_size
     if pixel_size is None:
-        return analysis
+        return analysis.having(displacement=None)
     assert analysis.columns and analysis.cells
     drawn = [entry for entry in analysis.recipe.regions if _is_of(entry.sha256, analysis.micrograph)]
     region = np.array(drawn[-1].polygon) if drawn else None
@@ -135,7 +135,7 @@ def _displacement(analysis: Analysis, device: Device) -> Analysis:
 
 def _polarization(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None:
-        return analysis
+        return analysis.having(polarization=None)
     assert analysis.lattice
     signal = _signal_names(analysis)[0]
     field = polarization(analysis.displacement, analysis.lattice.motif, signal, analysis.recipe.polarization)
@@ -144,7 +144,7 @@ def _polarization(analysis: Analysis, device: Device) -> Analysis:
 
 def _layers(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None or analysis.interface is None:
-        return analysis
+        return analysis.having(profile=None)
     assert analysis.cells
     profile = layers(
         analysis.displacement, analysis.polarization, analysis.cells, analysis.interface, analysis.recipe.layers
@@ -197,14 +197,13 @@ def _first_stale(recipe: Recipe, start: Analysis | None, micrograph: Micrograph)
 def _same_image(one: Micrograph, other: Micrograph) -> bool:
     if one is other:
         return True
-    given = (
-        other.pixel_size is None
-        or one.pixel_size is None
-        or one.pixel_size.origin != "file"
-        or one.pixel_size == other.pixel_size
-    )
+    if other.pixel_size is None:
+        given = one.pixel_size is None or one.pixel_size.origin != "file"
+    else:
+        given = one.pixel_size is not None and (one.pixel_size.origin != "file" or one.pixel_size == other.pixel_size)
     return (
         given
+        and one.inputs == other.inputs
         and one.signals.keys() == other.signals.keys()
         and all(np.array_equal(one.signals[n].image, other.signals[n].image, equal_nan=True) for n in one.signals)
     )
@@ -230,15 +229,13 @@ def steps(
         analysis = Analysis(micrograph, recipe, device=place.name)
     else:
         analysis = start.having(recipe=recipe)
-    if (
-        recipe.image.pixel_size is None
-        and recipe.image.pixel_size_from == "file"
-        and micrograph.pixel_size is None
-        and first == 0
-    ):
-        analysis = analysis.having(
-            notes=("no pixel size is known: positions stay in px and there is no displacement in pm",)
-        )
+    if first <= names.index("refine"):
+        unknown = recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file"
+        said = ("no pixel size is known: positions stay in px and there is no displacement in pm",)
+        analysis = analysis.having(notes=said if unknown and micrograph.pixel_size is None else ())
+        # ``refine`` put its own columns and lattice in the place of those it and ``assign`` start from.
+        for name in names[1:first]:
+            analysis = STAGES[name][0](analysis, place)
     for name in names[first:]:
         began = time.process_time()
         analysis = STAGES[name][0](analysis, place)

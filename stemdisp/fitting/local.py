@@ -72,7 +72,7 @@ def cut_windows(image: Floats, weight: Floats, xy: Floats, radius: float, device
     offset = np.arange(-reach, reach + 1)
     x = np.rint(xy[:, 0]).astype(int)[:, None, None] + offset[None, None, :] + 0 * offset[None, :, None]
     y = np.rint(xy[:, 1]).astype(int)[:, None, None] + offset[None, :, None] + 0 * offset[None, None, :]
-    x, y = x.reshape(len(xy), -1), y.reshape(len(xy), -1)
+    x, y = x.reshape(len(xy), len(offset) ** 2), y.reshape(len(xy), len(offset) ** 2)
     inside = (x >= 0) & (y >= 0) & (x < nx) & (y < ny)
     inside &= np.hypot(x - xy[:, :1], y - xy[:, 1:]) <= radius
     row, column = np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1)
@@ -94,7 +94,7 @@ def fit_windows(problem: LocalProblem, *, tolerance: float, max_iterations: int)
     known = np.isfinite(loose.plane_variance).all(axis=1)
     if not known.any():
         return loose
-    spread = 1.4826 * np.median(np.abs(slopes[known] - np.median(slopes[known], axis=0)))
+    spread = 1.4826 * np.median(np.abs(slopes[known]))
     allowed = max(spread**2 - float(np.median(loose.plane_variance[known][:, 1:])), 1e-6 * spread**2, 1e-300)
     return _iterate(problem, 1 / allowed, tolerance, max_iterations)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SMOOTHNESS = 1e-3
+SMOOTHNESS = 3e-3
 """Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly
 any pixel sees feel it."""
 
@@ -209,7 +209,7 @@ class NormalEquations:
         curvature, stiffness = self.matrix(total)
         matrix = selection.T @ (curvature + stiffness) @ selection
         diagonal = matrix.diagonal()
-        lift = damping * diagonal + np.where(diagonal > 0, 1e-12 * diagonal.max(), 1.0)
+        lift = damping * diagonal + np.where(diagonal > 0, 1e-12 * diagonal, 1.0)
         chosen = np.flatnonzero(shape_free)
         border, corner = selection.T @ total.border[:, chosen], total.corner[np.ix_(chosen, chosen)]
         factor = splu(

@@ -36,7 +36,7 @@ def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: f
     tree = cKDTree(spots)
     taken = np.zeros(len(spots), dtype=bool)
     rows, hks, cells = np.zeros(0, dtype=np.int64), np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 2))
-    visited: set[tuple[int, int]] = set()
+    indexed: dict[tuple[int, int], int] = {}
     target_hk, predicted, target_cell = seed_hk, seeds, np.broadcast_to(cell, (len(seeds), 2, 2))
     while len(target_hk):
         distance, near = map(np.asarray, tree.query(predicted, distance_upper_bound=tolerance))
@@ -46,30 +46,30 @@ def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: f
         order = order[np.unique(near[order], return_index=True)[1]]
         new, hk, new_cell = near[order], target_hk[order], target_cell[order]
         taken[new] = True
-        visited.update(map(tuple, hk.tolist()))
+        indexed |= {(int(h), int(k)): int(row) for (h, k), row in zip(hk, new, strict=True)}
         rows, hks, cells = np.concatenate([rows, new]), np.concatenate([hks, hk]), np.concatenate([cells, new_cell])
-        target_hk, predicted, target_cell = _frontier(spots, new, hk, new_cell, visited)
+        target_hk, predicted, target_cell = _frontier(spots, new, hk, new_cell, indexed)
     return Walk(rows, hks, cells)
 
 
 def _frontier(
-    spots: Floats, rows: Ints, hk: Ints, cell: Floats, visited: set[tuple[int, int]]
+    spots: Floats, rows: Ints, hk: Ints, cell: Floats, indexed: dict[tuple[int, int], int]
 ) -> tuple[Ints, Floats, Floats]:
     """Unvisited neighbours of freshly indexed spots: hk (t, 2), mean predicted place (t, 2), mean local cell (t, 2,
     2)."""
     if not len(rows):
         return np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2))
-    place = {(int(h), int(k)): i for i, (h, k) in enumerate(hk)}
     learned = cell.copy()
-    for axis, step in ((0, (1, 0)), (1, (0, 1))):
-        other = np.array([place.get((int(h) + step[0], int(k) + step[1]), -1) for h, k in hk])
-        pair = other >= 0
-        measured = spots[rows[other[pair]]] - spots[rows[pair]]
-        learned[pair, axis] += LEARNING * (measured - learned[pair, axis])
+    for axis, (dh, dk) in enumerate(((1, 0), (0, 1))):
+        for sign in (1, -1):
+            other = np.array([indexed.get((int(h) + sign * dh, int(k) + sign * dk), -1) for h, k in hk])
+            pair = other >= 0
+            measured = sign * (spots[other[pair]] - spots[rows[pair]])
+            learned[pair, axis] += LEARNING * (measured - learned[pair, axis])
     targets = (hk[:, None, :] + STEPS).reshape(-1, 2)
     where = (spots[rows][:, None, :] + STEPS @ learned).reshape(-1, 2)
     carried = np.repeat(learned, len(STEPS), axis=0)
-    fresh = np.array([tuple(t) not in visited for t in targets.tolist()])
+    fresh = np.array([tuple(t) not in indexed for t in targets.tolist()])
     unique, index, count = np.unique(targets[fresh], axis=0, return_inverse=True, return_counts=True)
     index = index.ravel()
     mean_place = (

@@ -33,7 +33,7 @@ TYPICAL_SIGMA_A = 0.5
 """Width of a column (angstrom, standard deviation) good enough to compare contrasts."""
 
 DARK = 0.2
-"""Below this share of the usual contrast a column that the frame cuts is not there, if the rim beside it is not either."""
+"""Below this share of the usual contrast a column that the frame cuts is not there, if its rim is not either."""
 
 RIM_SHARE, RIM_CONTRAST = 0.8, 0.7
 """A rim of weak columns is real if this share of them shows its contrast, and their median reaches this much of the

@@ -48,7 +48,7 @@ def polarization(field: VectorField, motif: Motif, signal: str, recipe: Polariza
         return None
     site = material.moving if model == "moving_site" else material.reference
     charge = recipe.charge if recipe.charge is not None else material.charge(site)
-    weight = _weight(motif, signal, recipe)
+    weight = _weight(motif, signal, recipe) if model == "moving_site" else 1.0
     sign: Literal[1, -1] = 1 if model == "moving_site" else -1
     factor = sign * UC_CM2_PER_E_A2 * charge / material.volume_A3 / weight / 100
     source = material.charge_source if recipe.charge is None else "recipe"

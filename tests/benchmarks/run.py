@@ -117,8 +117,8 @@ def multislice() -> str:
     note = (
         "Multislice of KTaO3 (111) under amorphous LaAlO3 along [1-10], "
         f"{sample_facts()['phonon_configurations']} phonon configurations; truth = centroid of the column image. "
-        f"[001] bulk, nothing displaced: mean ({cells.bias[0]:+.2f}, {cells.bias[1]:+.2f}) pm, rms {cells.rms:.2f} pm over "
-        f"{len(cells)} cells."
+        f"[001] bulk, nothing displaced: mean ({cells.bias[0]:+.2f}, {cells.bias[1]:+.2f}) pm, "
+        f"rms {cells.rms:.2f} pm over {len(cells)} cells."
     )
     return table("Multislice images", head, rows, note)
 

