@@ -10,7 +10,7 @@ The gradient uses every pixel; the curvature may use every n-th, which changes t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from ..backend import CPU, Device
 from .normal import Factor, Normal, NormalEquations
 from .pace import Pace
+from .problem import JointFit, Problem, State
 from .profile import Evaluated, Shape, evaluate, pulls, shape_slopes
 from .tiles import Chunk, coarse_stride, cut, hats
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Weights = Literal["poisson", "uniform"]
 
 CPU_SAMPLES = 1 << 14
 GPU_SAMPLES = 1 << 25
@@ -33,79 +33,15 @@ SETTLED, SETTLED_SHAPE = 0.05, 0.01
 """While the largest movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will
 do."""
 
+RISING = 1.5
+"""A mean square residual that grows by this factor in one step is no progress."""
+
 RATIO, RATIO_SPREAD = 2.2, 0.1
 """Width ratio of tail and core, and the spread of its logarithm, before the image says more: a tail too faint to
 measure has no ratio of its own, and without this the fit would creep along it for ever."""
 
 FAINTEST = 0.02
 """Poisson weights are 1 / max(model, this fraction of the brightest pixels): dark counts and read-out noise remain."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is fitted.
-
-    image
-        (ny, nx) float64; NaN = no data.
-    start
-        (N, 2) positions (x, y) in px.
-    group
-        (N,) columns of one group share a width.
-    radius
-        (N,) px; a column's profile ends there (around its start, so that no pixel comes or goes during the fit).
-    inner
-        (N,) px; pixels farther than this from every column are not used.
-    free
-        (N,) columns whose position is fitted.
-    tied
-        (N, 3) rows whose mean amplitude a column takes, -1 = its own amplitude is fitted.
-    spacing
-        px between background knots.
-    limit
-        (N,) px; a column that leaves this distance of its start has run away.
-    tolerance
-        (N,) px; the fit is done when no column moves farther than this.
-    """
-
-    image: Floats
-    start: Floats
-    group: Ints
-    radius: Floats
-    inner: Floats
-    free: NDArray[np.bool_]
-    tied: Ints
-    spacing: float
-    limit: Floats
-    tolerance: Floats
-    weights: Weights = "poisson"
-    tail: bool = True
-
-
-@dataclass(frozen=True)
-class State:
-    """A model: positions (N, 2), amplitudes (N,), background at the knots (K,), shape, and which columns may still
-    move."""
-
-    xy: Floats
-    amplitude: Floats
-    background: Floats
-    shape: Shape
-    free: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class JointFit:
-    """The result: final state, covariance (N, 3, 3) of (amplitude, x, y), weighted mean square residual ``chi2`` of the
-    whole fit, images of model, background and pixel weight, and masks (N,) of columns still moving or run away."""
-
-    state: State
-    covariance: Floats
-    chi2: float
-    model: Floats
-    weight: Floats
-    moving: NDArray[np.bool_]
-    runaway: NDArray[np.bool_]
-    iterations: int
 
 
 @dataclass(frozen=True)
@@ -275,14 +211,18 @@ def fit(problem: Problem, state: State, *, max_iterations: int, device: Device =
         # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
         paces = Pace(0.5 * problem.limit), Pace(np.ones(1))
         factor: Factor | None = None
-        settled = False
+        settled, curve, chi2 = False, coarse, np.inf
         while iterations < max_iterations and (moved >= target).any():
-            gradient = model.normal(state, stride, curvature=stride == coarse)
+            gradient = model.normal(state, stride, curvature=stride == curve)
+            if gradient.chi2 > RISING * chi2:
+                # The sparse samples misjudge something at the frame: take the curvature from all pixels from now on.
+                curve, gradient, factor = stride, model.normal(state, stride, curvature=True), None
+            chi2 = gradient.chi2
             if factor is None or not settled:
-                normal = gradient if stride == coarse else model.normal(state, coarse, curvature=True)
-                factor = _factorise(problem, state, normal, model.grid(coarse).equations, damping)
+                normal = gradient if stride == curve else model.normal(state, curve, curvature=True)
+                factor = _factorise(problem, state, normal, model.grid(curve).equations, damping)
             before, last = state.shape, moved.max()
-            state, moved, fled = _step(problem, state, gradient.scaled((stride / coarse) ** 2), factor, paces)
+            state, moved, fled = _step(problem, state, gradient.scaled((stride / curve) ** 2), factor, paces)
             settled = bool(moved.max() < min(SETTLED, 0.4 * last) and state.shape.distance(before) < SETTLED_SHAPE)
             if fled.any():
                 runaway |= fled

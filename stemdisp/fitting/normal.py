@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SMOOTHNESS = 3e-3
+SMOOTHNESS = 1e-3
 """Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly
 any pixel sees feel it."""
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
-from ..fitting.joint import JointFit, Problem, background_at, fit, initial_state
+from ..fitting.joint import background_at, fit, initial_state
 from ..fitting.local import LocalFit, LocalProblem, cut_windows, fit_windows
+from ..fitting.problem import JointFit, Problem
 from ..fitting.surround import inside_share, phantoms
 from ..flags import Flag
 from ..model.columns import Columns

@@ -1,0 +1,82 @@
+"""What a joint fit is asked, its state on the way, and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .profile import Shape
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Weights = Literal["poisson", "uniform"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted.
+
+    image
+        (ny, nx) float64; NaN = no data.
+    start
+        (N, 2) positions (x, y) in px.
+    group
+        (N,) columns of one group share a width.
+    radius
+        (N,) px; a column's profile ends there (around its start, so that no pixel comes or goes during the fit).
+    inner
+        (N,) px; pixels farther than this from every column are not used.
+    free
+        (N,) columns whose position is fitted.
+    tied
+        (N, 3) rows whose mean amplitude a column takes, -1 = its own amplitude is fitted.
+    spacing
+        px between background knots.
+    limit
+        (N,) px; a column that leaves this distance of its start has run away.
+    tolerance
+        (N,) px; the fit is done when no column moves farther than this.
+    """
+
+    image: Floats
+    start: Floats
+    group: Ints
+    radius: Floats
+    inner: Floats
+    free: NDArray[np.bool_]
+    tied: Ints
+    spacing: float
+    limit: Floats
+    tolerance: Floats
+    weights: Weights = "poisson"
+    tail: bool = True
+
+
+@dataclass(frozen=True)
+class State:
+    """A model: positions (N, 2), amplitudes (N,), background at the knots (K,), shape, and which columns may still
+    move."""
+
+    xy: Floats
+    amplitude: Floats
+    background: Floats
+    shape: Shape
+    free: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class JointFit:
+    """The result: final state, covariance (N, 3, 3) of (amplitude, x, y), weighted mean square residual ``chi2`` of the
+    whole fit, images of model, background and pixel weight, and masks (N,) of columns still moving or run away."""
+
+    state: State
+    covariance: Floats
+    chi2: float
+    model: Floats
+    weight: Floats
+    moving: NDArray[np.bool_]
+    runaway: NDArray[np.bool_]
+    iterations: int
