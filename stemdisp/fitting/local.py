@@ -107,7 +107,7 @@ def _iterate(problem: LocalProblem, ridge: float, tolerance: float, max_iteratio
     start, limit, windows = problem.start, problem.limit, problem.windows
     xy, moving = start.copy(), np.ones(len(start), dtype=bool)
     counted = problem.device.down((windows.weight > 0).sum(axis=1))
-    scale = np.ones(len(start))
+    scale = np.zeros(len(start))
     for _ in range(max_iterations):
         values, squares, curvature, gradient = _expand(problem, xy, ridge * scale)
         scale = squares / np.maximum(counted - 6, 1)
