@@ -1,14 +1,14 @@
 """The parametric family at 500 counts: as precise as the counts allow, without bias, and as sure as it claims.
 
 The bound is that of the model that made the image with the parameters the fit has (``scenes.bound_px``).  A tail
-that is not
-there cannot be bounded, so without one the fit carries two parameters more than its bound does.
+that is not there cannot be bounded, so without one the fit carries two parameters more than its bound does.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +16,23 @@ from measure import Pairs, Slope, displacements, known, layer_means, positions, 
 from scenes import MARGIN_A, SEEDS, TAILS, ZONES, bound_px, family, interface_scene, recipe
 
 import stemdisp
-from stemdisp.materials import Zone
+from stemdisp.materials import Zone, format_indices
 from stemdisp.scene import Look
 from stemdisp.synthetic import simulate
 
 CATIONS = ("Ta", "K")
-FAMILIES = [
-    pytest.param(zone, tail, id=f"{''.join(map(str, zone))}-tail{tail:g}") for zone, tail in product(ZONES, TAILS)
-]
+
+
+def families(not_yet: dict[str, str] | None = None) -> list[Any]:
+    """Both zones with and without tail; those in ``not_yet`` (name -> by how much) are known to miss the limit."""
+    found = []
+    for zone, tail in product(ZONES, TAILS):
+        name = f"{format_indices(zone)}-tail{tail:g}"
+        marks = [pytest.mark.xfail(strict=True, reason=not_yet[name])] if not_yet and name in not_yet else []
+        found.append(pytest.param(zone, tail, id=name, marks=marks))
+    return found
+
+
 EDGE_SEEDS = (11, 12, 13)
 
 
@@ -68,7 +77,7 @@ def at_the_edge(zone: Zone, tail: float) -> tuple[Slope, dict[int, np.ndarray]]:
 
 
 @pytest.mark.parametrize("site", CATIONS)
-@pytest.mark.parametrize(("zone", "tail"), FAMILIES)
+@pytest.mark.parametrize(("zone", "tail"), families())
 def test_precision_reaches_the_bound(zone: Zone, tail: float, site: str) -> None:
     """Root mean square error within 1.2 of the Cramer-Rao bound."""
     pairs, bound = found_and_bound(zone, tail)[site]
@@ -77,27 +86,29 @@ def test_precision_reaches_the_bound(zone: Zone, tail: float, site: str) -> None
 
 
 @pytest.mark.parametrize("site", CATIONS)
-@pytest.mark.parametrize(("zone", "tail"), FAMILIES)
+@pytest.mark.parametrize(("zone", "tail"), families())
 def test_positions_have_no_bias(zone: Zone, tail: float, site: str) -> None:
     """The mean error of all columns of a site stays below 1 pm."""
     pairs, _ = found_and_bound(zone, tail)[site]
     assert np.abs(pairs.bias).max() < 1, f"{pairs.bias} +- {pairs.bias_sem}"
 
 
-@pytest.mark.xfail(
-    strict=False, reason="Ta in [1-10]: pull variance 1.28, the oxygen that is held is not in the covariance"
-)
 @pytest.mark.parametrize("site", CATIONS)
-@pytest.mark.parametrize(("zone", "tail"), FAMILIES)
-def test_claimed_errors_are_honest(zone: Zone, tail: float, site: str) -> None:
+@pytest.mark.parametrize(("zone", "tail"), families())
+def test_claimed_errors_are_honest(zone: Zone, tail: float, site: str, request: pytest.FixtureRequest) -> None:
     """Errors divided by the standard deviations the table claims have a variance of 0.8 to 1.25."""
+    if (zone, tail, site) == ((1, -1, 0), 0.0, "Ta"):
+        reason = "pull variance 1.28: the oxygen that is held on the lattice is not in the covariance"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     pairs, _ = found_and_bound(zone, tail)[site]
     print(f"{site}: pull variance {pairs.pull_variance:.3f}")
     assert 0.8 <= pairs.pull_variance <= 1.25
 
 
-@pytest.mark.xfail(strict=False, reason="at 500 counts the cap's light feeds the shared tail: slopes up to 1.1")
-@pytest.mark.parametrize(("zone", "tail"), FAMILIES)
+@pytest.mark.parametrize(
+    ("zone", "tail"),
+    families(dict.fromkeys(("001-tail0.12", "1-10-tail0.12"), "the cap's light feeds the shared tail")),
+)
 def test_slope_below_an_interface(zone: Zone, tail: float) -> None:
     """Displacements of up to 26 pm are neither shrunk nor exaggerated: slope 1 within 0.02 or twice its standard
     error."""
@@ -106,8 +117,16 @@ def test_slope_below_an_interface(zone: Zone, tail: float) -> None:
     assert abs(found.value - 1) < max(0.02, 2 * found.std)
 
 
-@pytest.mark.xfail(strict=False, reason="at 500 counts layers 0 to 3 are off by 1 to 4 pm under an amorphous cap")
-@pytest.mark.parametrize(("zone", "tail"), FAMILIES)
+@pytest.mark.parametrize(
+    ("zone", "tail"),
+    families(
+        {
+            "001-tail0": "a layer off by 1.2 pm under the cap",
+            "001-tail0.12": "layers 0 to 3 off by 1 to 4 pm under the cap",
+            "1-10-tail0.12": "layers off by 1 to 2 pm under the cap",
+        }
+    ),
+)
 def test_layers_below_an_interface_have_no_bias(zone: Zone, tail: float) -> None:
     """The mean error of every layer, over all images, stays below 1 pm."""
     _, means = at_the_edge(zone, tail)
