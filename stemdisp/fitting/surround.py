@@ -17,6 +17,13 @@ RIM = 0.0
 the predictions that decide what is listed differ from these by a fraction of a pixel."""
 
 
+ROWS = np.array([(p, q) for p, q in product(range(-2, 3), repeat=2) if np.gcd(p, q) == 1])
+"""Rows p h + q k = const of a lattice that an edge may follow, both ways."""
+
+AROUND = 3
+"""Cells to each side that tell whether the crystal goes on beyond the frame."""
+
+
 def phantoms(
     xy: Floats, site: Ints, hk: Ints, cell: Floats, shape: tuple[int, int], margin: float
 ) -> tuple[Floats, Ints, Ints]:
@@ -58,14 +65,26 @@ def phantoms(
 def _continues(
     key: tuple[int, int, int], place: Floats, known: set[tuple[int, int, int]], cell: Floats, high: Floats
 ) -> bool:
-    """Whether most of the cells around a place outside the frame that lie inside it hold a column: else the crystal
-    ends before it leaves the frame."""
-    balance = 0
-    for dh, dk in product((-1, 0, 1), repeat=2):
-        beside = place + np.array([dh, dk]) @ cell
-        if (dh or dk) and ((beside >= RIM) & (beside <= high - RIM)).all():
-            balance += 1 if (key[0], key[1] + dh, key[2] + dk) in known else -1
-    return balance > 0
+    """Whether the crystal goes on at a place outside the frame.
+
+    Where the cells around it inside the frame are full and empty, the rows of the lattice that part the two are the
+    edge carried on beyond the frame; the place is outside if it lies beyond all of them. Without such a row the
+    majority of the next cells decides.
+    """
+    steps = np.array(list(product(range(-AROUND, AROUND + 1), repeat=2)))
+    beside = place + steps @ cell
+    inside = ((beside >= RIM) & (beside <= high - RIM)).all(axis=1)
+    full = inside & np.array([(key[0], key[1] + int(h), key[2] + int(k)) in known for h, k in steps])
+    empty = inside & ~full
+    if not full.any() or not empty.any():
+        return bool(full.any())
+    heights = steps @ ROWS.T
+    outermost = heights[full].max(axis=0)
+    parts = heights[empty].min(axis=0) > outermost
+    if parts.any():
+        return bool((outermost[parts] >= 0).any())
+    next_to = np.abs(steps).max(axis=1) == 1
+    return bool((full & next_to).sum() > (empty & next_to).sum())
 
 
 def inside_share(xy: Floats, shape: tuple[int, int], radius: float) -> Floats:
