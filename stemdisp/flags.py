@@ -22,9 +22,8 @@ class Flag(IntFlag):
     BAD_PIXELS = 32
     FIXED_POSITION = 64
     INCOMPLETE = 128
-    OUTLIER = 256
-    EDITED = 512
-    EXCLUDED = 1024
+    EDITED = 256
+    EXCLUDED = 512
 
 
 SENTENCES: dict[Flag, str] = {
@@ -36,7 +35,6 @@ SENTENCES: dict[Flag, str] = {
     Flag.BAD_PIXELS: "missing or non-finite pixels lie under the column",
     Flag.FIXED_POSITION: "only the contrast was fitted in this signal; the position is the lattice's",
     Flag.INCOMPLETE: "a reference neighbour of the cell is missing or unusable; the cell has no displacement",
-    Flag.OUTLIER: "the cell's displacement stands far outside the scatter of its neighbourhood",
     Flag.EDITED: "the column was changed by hand",
     Flag.EXCLUDED: "the column was taken out by hand",
 }

@@ -145,10 +145,7 @@ def _polarization(analysis: Analysis, device: Device) -> Analysis:
 def _layers(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None or analysis.interface is None:
         return analysis.having(profile=None)
-    assert analysis.cells
-    profile = layers(
-        analysis.displacement, analysis.polarization, analysis.cells, analysis.interface, analysis.recipe.layers
-    )
+    profile = layers(analysis.displacement, analysis.polarization, analysis.interface, analysis.recipe.layers)
     return analysis.having(profile=profile)
 
 
@@ -231,7 +228,9 @@ def steps(
         analysis = start.having(recipe=recipe)
     if first <= names.index("refine"):
         unknown = recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file"
-        said = ("no pixel size is known: positions stay in px and there is no displacement in pm",)
+        said = (
+            "no pixel size is known: positions stay in px and there is no displacement in pm; pass a pixel size in pm",
+        )
         analysis = analysis.having(notes=said if unknown and micrograph.pixel_size is None else ())
         # ``refine`` put its own columns and lattice in the place of those it and ``assign`` start from.
         for name in names[1:first]:

@@ -273,10 +273,15 @@ def _sentence(error: Any, source: str) -> str:
     place, kind = error["loc"], error["type"]
     where = "".join(f"[{p}] " if i == 0 and len(place) > 1 else f"{p} " for i, p in enumerate(place)).strip()
     if kind == "extra_forbidden":
-        return f"{source}: unknown key {where}{_nearest(str(place[-1]), _known_keys(place[:-1]))}"
+        return _one_line(f"{source}: unknown key {where}{_nearest(str(place[-1]), _known_keys(place[:-1]))}")
     value = error.get("input")
     shown = "" if isinstance(value, dict) else f" = {str(value)[:80]!r}"
-    return f"{source}: {where}{shown}: {error['msg'].removeprefix('Value error, ')}"
+    return _one_line(f"{source}: {where}{shown}: {error['msg'].removeprefix('Value error, ')}")
+
+
+def _one_line(text: str) -> str:
+    """A message on one line, whatever a hostile key holds."""
+    return " ".join(text.split())
 
 
 def parse(values: dict[str, Any], source: str = "recipe") -> Recipe:

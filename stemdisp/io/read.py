@@ -184,7 +184,7 @@ def _pixel_size(
     said, reason = _file_pixel_size(chosen, notes)
     facts = {} if said is None else {"file_pixel_size_x_pm": repr(said.x_pm), "file_pixel_size_y_pm": repr(said.y_pm)}
     if user is None and said is None:
-        notes.add(f"{reason}; pass pixel_size= (--pixel-size) in pm")
+        notes.add(reason)
     if user is not None and said is not None and np.abs(said.xy_pm / user.xy_pm - 1).max() > DIFFERENT:
         notes.add(f"the pixel size given, {_pair(user)} pm, replaces the file's {_pair(said)} pm")
     return user or said, facts

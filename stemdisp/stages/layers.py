@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..flags import Flag
-from ..model.cells import UnitCells
 from ..model.fields import VectorField
 from ..model.interface import Interface
 from ..model.profile import Profile
@@ -16,11 +14,11 @@ Floats = NDArray[np.float64]
 
 
 def layers(
-    field: VectorField, polarization: VectorField | None, cells: UnitCells, interface: Interface, recipe: LayersSection
+    field: VectorField, polarization: VectorField | None, interface: Interface, recipe: LayersSection
 ) -> Profile:
     """Mean, scatter and standard error of displacement and polarization per layer.
 
-    Cells flagged as outliers are left out. A layer with fewer than ``minimum_cells`` has its ``n`` and no mean.
+    A layer with fewer than ``minimum_cells`` has its ``n`` and no mean.
 
     Returns
     -------
@@ -28,7 +26,7 @@ def layers(
         L rows from layer 0 inwards. Coherence and p-value are those of Rayleigh's test of uniform directions (Mardia
         and Jupp, Directional Statistics, 2000, doi 10.1002/9780470316979).
     """
-    usable = field.valid & ((cells.flags & int(Flag.OUTLIER)) == 0)
+    usable = field.valid
     numbers = np.arange(int(interface.layer.max(initial=-1)) + 1)
     rows = [
         _row(field, polarization, usable & (interface.layer == n), interface, recipe.minimum_cells) for n in numbers

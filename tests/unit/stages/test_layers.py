@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemdisp.flags import Flag
-from stemdisp.model.cells import UnitCells
 from stemdisp.model.fields import VectorField
 from stemdisp.model.interface import Interface
 from stemdisp.recipe import LayersSection
@@ -19,17 +17,13 @@ LAYER = np.array([0, 0, 0, 1, 1, 0, -1, 2])
 def built(uv: np.ndarray = UV, layer: np.ndarray = LAYER, flags: np.ndarray | None = None):
     n = len(uv)
     field = VectorField("pm", np.zeros((n, 2)), uv, np.broadcast_to(np.eye(2), (n, 2, 2)))
-    none = np.zeros(n, dtype=np.int64)
-    cells = UnitCells(
-        "K", "Ta", np.zeros((n, 2), dtype=np.int64), none, none[:, None], field.xy, none if flags is None else flags
-    )
     edge = Interface(np.zeros(2), np.array([0.0, -1.0]), (1, 1, 1), 230.0, layer, 0.1 + 0.23 * layer, 0.01, "automatic")
-    return field, cells, edge
+    return field, edge
 
 
 def test_mean_scatter_and_error() -> None:
-    field, cells, edge = built()
-    found = layers(field, None, cells, edge, LayersSection(minimum_cells=2))
+    field, edge = built()
+    found = layers(field, None, edge, LayersSection(minimum_cells=2))
     np.testing.assert_array_equal(found.layer, [0, 1, 2])
     np.testing.assert_array_equal(found.n, [3, 2, 1])
     # The normal points up, where y is negative; parallel is it turned clockwise: right.
@@ -45,32 +39,24 @@ def test_mean_scatter_and_error() -> None:
 
 
 def test_minimum_cells_bites() -> None:
-    field, cells, edge = built()
-    found = layers(field, None, cells, edge, LayersSection(minimum_cells=3))
+    field, edge = built()
+    found = layers(field, None, edge, LayersSection(minimum_cells=3))
     np.testing.assert_array_equal(found.n, [3, 2, 1])
     np.testing.assert_array_equal(np.isfinite(found.parallel_pm), [True, False, False])
 
 
-def test_outliers_are_left_out() -> None:
-    flags = np.zeros(len(UV), dtype=np.int64)
-    flags[2] = int(Flag.OUTLIER)
-    field, cells, edge = built(flags=flags)
-    found = layers(field, None, cells, edge, LayersSection(minimum_cells=2))
-    assert found.n[0] == 2 and found.normal_pm[0] == pytest.approx(2.0)
-
-
 def test_polarization_is_the_length_of_the_mean() -> None:
-    field, cells, edge = built()
+    field, edge = built()
     charge = VectorField("uC/cm2", field.xy, field.uv * 0.3, field.cov * 0.09)
-    found = layers(field, charge, cells, edge, LayersSection(minimum_cells=2))
+    found = layers(field, charge, edge, LayersSection(minimum_cells=2))
     np.testing.assert_allclose(found.polarization_uC_cm2[:2], 0.3 * found.magnitude_pm[:2])
-    assert np.isnan(layers(field, None, cells, edge, LayersSection()).polarization_uC_cm2).all()
+    assert np.isnan(layers(field, None, edge, LayersSection()).polarization_uC_cm2).all()
 
 
 def test_coherence_ignores_lengths() -> None:
     uv = np.array([[1.0, 0], [100, 0], [0, 2], [0, 0]])
-    field, cells, edge = built(uv, np.zeros(4, dtype=np.int64))
-    found = layers(field, None, cells, edge, LayersSection())
+    field, edge = built(uv, np.zeros(4, dtype=np.int64))
+    found = layers(field, None, edge, LayersSection())
     assert found.coherence[0] == pytest.approx(np.hypot(2, 1) / 3)
     assert found.p_value[0] == rayleigh(found.coherence[0], 3)
 
@@ -90,5 +76,5 @@ def test_rayleigh_is_uniform_where_directions_are() -> None:
 
 
 def test_no_cell_in_any_layer() -> None:
-    field, cells, edge = built(UV[:3], np.full(3, -1))
-    assert len(layers(field, None, cells, edge, LayersSection())) == 0
+    field, edge = built(UV[:3], np.full(3, -1))
+    assert len(layers(field, None, edge, LayersSection())) == 0
