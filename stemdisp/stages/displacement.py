@@ -27,6 +27,10 @@ FALSE_DISCOVERY = 0.05
 """Share of cells called significant that may be so by chance (Benjamini and Hochberg 1995,
 doi 10.1111/j.2517-6161.1995.tb02031.x)."""
 
+MISFIT_PM = 0.7
+"""Scatter per axis that the model itself leaves where noise does not hide it (multislice, sample_data): without a bulk to
+measure it on, smaller vectors are never called significant."""
+
 FEWEST_BULK_CELLS = 8
 TREND_LEVEL = 0.01
 """A region is flat where neither component has a linear trend with the distance at this level."""
@@ -84,7 +88,9 @@ def displacement(
             if not zero.cells.any()
             else f"the reference region has only {int(usable.sum())} cells; nothing was subtracted"
         )
-        return VectorField("pm", cells.xy, uv, cov, significant=significant(uv, cov), assumption=sentence)
+        return VectorField(
+            "pm", cells.xy, uv, cov, significant=significant(uv, cov + MISFIT_PM**2 * np.eye(2)), assumption=sentence
+        )
     offset = uv[usable].mean(axis=0)
     scatter = np.cov(uv[usable].T)
     uv = uv - offset
