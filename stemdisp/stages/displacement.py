@@ -88,9 +88,8 @@ def displacement(
             if not zero.cells.any()
             else f"the reference region has only {int(usable.sum())} cells; nothing was subtracted"
         )
-        return VectorField(
-            "pm", cells.xy, uv, cov, significant=significant(uv, cov + MISFIT_PM**2 * np.eye(2)), assumption=sentence
-        )
+        level = significant(uv, cov + MISFIT_PM**2 * np.eye(2))
+        return VectorField("pm", cells.xy, uv, cov, significant=level, assumption=sentence)
     offset = uv[usable].mean(axis=0)
     scatter = np.cov(uv[usable].T)
     uv = uv - offset
