@@ -28,8 +28,8 @@ FALSE_DISCOVERY = 0.05
 doi 10.1111/j.2517-6161.1995.tb02031.x)."""
 
 MISFIT_PM = 0.7
-"""Scatter per axis that the model itself leaves where noise does not hide it (multislice, sample_data): without a bulk to
-measure it on, smaller vectors are never called significant."""
+"""Scatter per axis that the model itself leaves where noise does not hide it (multislice, sample_data): without a bulk
+to measure it on, smaller vectors are never called significant."""
 
 FEWEST_BULK_CELLS = 8
 TREND_LEVEL = 0.01
