@@ -1,48 +1,48 @@
 """Simulate the sample images: multislice HAADF and ABF of KTaO3 with known displacements.
 
-Three systems, all at 200 kV, 25 mrad, focus on the entrance surface:
+Four systems, all at 200 kV, 25 mrad, focus on the entrance surface:
 
 interface   amorphous LaAlO3 on KTaO3 (111), beam along [1-10]; K displaced, O missing
 bulk        KTaO3 along [001], nothing displaced
 weights     small periodic [1-10] cell: how far a K-O column image moves when only K moves
+zone112     bulk KTaO3 along [11-2], every K displaced (in zone_112.py)
 
-Run ``python make_multislice.py --cache DIR`` (about 25 CPU minutes per pair of phonon
+Run ``python make_multislice.py --cache DIR`` (about 40 CPU minutes per pair of phonon
 configurations; needs abtem, ase, tifffile, scipy).  Detector images are cached in DIR, so
 another source size costs seconds.  Conventions: arrays are [y, x]; x right, y down; pixel
-centres at whole numbers.  Screen right is [11-2], screen up is [111].
+centres at whole numbers.  Along [1-10], screen right is [11-2] and screen up [111].
 """
 
 import argparse
 import json
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import abtem
 import dask
 import numpy as np
-import tifffile
-from ase import Atoms
+import zone_112
+from multislice import (
+    A_CELL,
+    BASIS,
+    DETECTORS_MRAD,
+    PIXEL_A,
+    SEEDS,
+    SPACING,
+    averaged,
+    collect,
+    column_truth,
+    resample,
+    save_tiff,
+)
 from scipy.spatial import cKDTree
 
-A_CELL = 3.9883  # lattice parameter at 298 K, A (Zhurova et al. 2000)
-SPACING = A_CELL / np.sqrt(3)  # K plane to K plane along [111], A
 UNIT_X = A_CELL / np.sqrt(6)  # K columns of one plane are 3 units apart, 4.885 A
 UNIT_Z = A_CELL / np.sqrt(8)  # plane to plane along the beam, 1.41 A: one slice each
 REPEATS = 8  # of 5.640 A along [1-10]: 45.1 A thick
-O_SITES = [(0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)]
-BASIS = {"K": [(0, 0, 0)], "Ta": [(0.5, 0.5, 0.5)], "O": O_SITES}
-
-ENERGY_EV, APERTURE_MRAD = 200e3, 25.0
-DETECTORS_MRAD = {"HAADF": (80.0, 144.0), "ABF": (11.0, 24.0)}
-# Plausible thermal amplitudes at 300 K, rms per axis in A (not fitted to any experiment).
-# Only in-plane components are drawn: a slice is projected, so the third changes nothing.
-THERMAL_A = {"K": 0.095, "Ta": 0.065, "O": 0.090, "La": 0.10, "Al": 0.10}
-PIXEL_A = 0.10
-DOSE_E_A2 = 1e5
 INTERFACE_FILES = ("interface/KTO111_clean_{}.tif", "interface/KTO111_1e5_{}.tif")
 BULK_FILE = "bulk/KTO001_HAADF.tif"
-SEEDS = {"interface": 1000, "bulk": 2000, "weights": 3000, "cap": 41, "vacancies": 42, "dose": 43}
+DOSE_E_A2 = 1e5
 
 # Interface cell: 8 periods of 4.885 A by 24 planes of 2.303 A.  The PRISM replica pitch (cell
 # over interpolation) is 9.77 x 13.82 A, a lattice vector of the crystal: any other pitch puts
@@ -64,32 +64,6 @@ CORE_A = 1.0  # radius of the patch in which the weights are measured
 KINDS = {"La": 0, "K": 0, "Al": 1, "Ta": 1, "O": 2}
 MIN_DISTANCE_A = np.array([[3.3, 3.0, 2.3], [3.0, 2.8, 1.75], [2.3, 1.75, 2.4]])
 CAP_DENSITY = 0.9 * 5 / 54.4  # atoms per A3, 90 % of crystalline LaAlO3
-
-
-@dataclass(frozen=True)
-class Model:
-    """A cell of atoms with the column each belongs to (column -1: cap)."""
-
-    cell: np.ndarray  # A, (x, y, z)
-    symbols: np.ndarray
-    xyz: np.ndarray  # A
-    column: np.ndarray
-    columns: list  # of dicts: site, layer, x_A, y_A
-
-    def counts(self, symbol):
-        """Count the atoms of one element in every column."""
-        mask = (self.symbols == symbol) & (self.column >= 0)
-        return np.bincount(self.column[mask], minlength=len(self.columns))
-
-
-def _collect(cell, rows):
-    """Make a Model from rows of (symbol, site, layer, x, y, z), columns in order of place."""
-    keys = sorted({(round(r[4], 6), round(r[3], 6), r[1], r[2]) for r in rows})
-    index = {(k[2], k[0], k[1]): i for i, k in enumerate(keys)}
-    columns = [{"site": s, "layer": n, "x_A": x, "y_A": y} for y, x, s, n in keys]
-    column = np.array([index[(r[1], round(r[4], 6), round(r[3], 6))] for r in rows])
-    symbols, xyz = np.array([r[0] for r in rows]), np.array([r[3:] for r in rows])
-    return Model(np.array(cell), symbols, xyz, column, columns)
 
 
 def build_111(periods, planes, k_layers, y_first_k, offset_x):
@@ -115,7 +89,7 @@ def build_111(periods, planes, k_layers, y_first_k, offset_x):
             x, z = (ux * UNIT_X + offset_x) % (3 * periods * UNIT_X), (uz + 0.5) * UNIT_Z
             places = zip(layer[inside], x[inside], y[inside], z[inside], strict=True)
             rows += [(symbol, site, int(n), *p) for n, *p in places]
-    return _collect((3 * periods * UNIT_X, planes * SPACING, 4 * REPEATS * UNIT_Z), rows)
+    return collect((3 * periods * UNIT_X, planes * SPACING, 4 * REPEATS * UNIT_Z), rows)
 
 
 def build_001(cells, repeats):
@@ -128,7 +102,7 @@ def build_001(cells, repeats):
             xyz = (np.stack([i, j, k], 1) + b) * A_CELL + (1.0, 1.0, 0.25 * A_CELL)
             xyz[:, :2] %= cells * A_CELL
             rows += [(symbol, site, None, *p) for p in xyz]
-    return _collect((cells * A_CELL, cells * A_CELL, repeats * A_CELL), rows)
+    return collect((cells * A_CELL, cells * A_CELL, repeats * A_CELL), rows)
 
 
 def add_cap(model):
@@ -184,66 +158,6 @@ def interface_shift_A(model):
     return 0.01 * np.outer(np.exp(-layer / DECAY_LAYERS) * is_k, D0_PM)
 
 
-def simulate(model, moved_xyz, u, gpts, interpolation, slice_A):
-    """Detector images (fractions of the beam) [y, x] on a scan of the whole periodic cell.
-
-    u: thermal displacement (x, y) of every atom, A.  The atoms' y runs down the screen; the
-    mirror this implies is a symmetry of the crystal.
-    """
-    xyz = moved_xyz.copy()
-    xyz[:, :2] += u
-    atoms = Atoms(model.symbols, positions=xyz, cell=model.cell, pbc=True)
-    atoms.wrap()
-    potential = abtem.Potential(atoms, gpts=gpts, slice_thickness=slice_A, projection="infinite")
-    beam = {"energy": ENERGY_EV, "semiangle_cutoff": APERTURE_MRAD, "interpolation": interpolation}
-    smatrix = abtem.SMatrix(potential=potential.build(lazy=False), downsample="cutoff", **beam)
-    smatrix = smatrix.build(lazy=False, max_batch=20)
-    steps = [int(np.ceil(c / 0.2475)) for c in model.cell[:2]]  # Nyquist: 0.251 A
-    scan = abtem.GridScan((0, 0), tuple(model.cell[:2]), gpts=steps, endpoint=False)
-    detectors = [abtem.AnnularDetector(*r) for r in DETECTORS_MRAD.values()]
-    images = smatrix.reduce(scan=scan, detectors=detectors, max_batch_reduction=32)
-    return dict(zip(DETECTORS_MRAD, (m.array.T.astype(np.float32) for m in images), strict=True))
-
-
-def averaged(cache, name, pairs, model, moved_xyz, **grid):
-    """Mean over antithetic phonon pairs (+u and -u), each configuration cached on disk.
-
-    +u and -u together cancel the mean displacement of a column to first order: the position
-    error of Ta falls from several pm (one configuration) to 0.1-0.2 pm (one pair).
-    """
-    sigma = np.array([THERMAL_A[s] for s in model.symbols])[:, None]
-    total = {}
-    for pair in range(pairs):
-        seed = SEEDS[name.split("-")[0]] + pair
-        u = np.random.default_rng(seed).normal(size=(len(sigma), 2)) * sigma
-        for sign in (1, -1):
-            file = cache / f"{name}_{pair}{'+' if sign > 0 else '-'}.npz"
-            if not file.exists():
-                start = time.process_time()
-                np.savez(file, **simulate(model, moved_xyz, sign * u, **grid))
-                print(f"{file.name}: {time.process_time() - start:.0f} CPU s", flush=True)
-            with np.load(file) as images:
-                for signal in DETECTORS_MRAD:
-                    total[signal] = total.get(signal, 0) + images[signal] / (2.0 * pairs)
-    return total
-
-
-def resample(image, cell, origin_A, shape, source_fwhm_A):
-    """Image of a periodic cell at pixels of 0.10 A, blurred by a Gaussian source.
-
-    The scan is finer than Nyquist, so its Fourier series is the image itself and evaluating it
-    at the new pixels is exact; the blur is a factor on every term of the series.
-    """
-    series = np.fft.fft2(image) / image.size
-    sigma = source_fwhm_A / np.sqrt(8 * np.log(2))
-    waves = []
-    for axis, length in ((0, cell[1]), (1, cell[0])):
-        k = np.fft.fftfreq(image.shape[axis], length / image.shape[axis])
-        place = origin_A[1 - axis] + PIXEL_A * np.arange(shape[axis])
-        waves.append(np.exp(2j * np.pi * np.outer(place, k) - 2 * (np.pi * sigma * k) ** 2))
-    return (waves[0] @ series @ waves[1].T).real
-
-
 def measure_weights(cache, pairs, source_fwhm_A):
     """Share of a K displacement that shows in the image of a full K-O column.
 
@@ -275,38 +189,6 @@ def measure_weights(cache, pairs, source_fwhm_A):
             for key, to in ((name, r[axis]), (f"{name}_least_squares", c)):
                 weights[signal][key] = round(float((b * to).sum() / (c * to).sum()), 4)
     return weights
-
-
-def column_truth(model, shape, origin_A, shift_A, weights):
-    """Every column whose undisplaced position lies in the frame, as lists."""
-    counts = {s: model.counts(s) for s in BASIS}
-    site = np.array([c["site"] for c in model.columns])
-    full = {s: counts["O"][site == s].max() for s in BASIS}  # O atoms of a complete column
-    out = {}
-    for i, c in enumerate(model.columns):
-        x, y = (c["x_A"] - origin_A[0]) / PIXEL_A, (c["y_A"] - origin_A[1]) / PIXEL_A
-        if not (0 <= x <= shape[1] - 1 and 0 <= y <= shape[0] - 1):
-            continue
-        occupancy = counts["O"][i] / full[c["site"]] if full[c["site"]] else None
-        content = " ".join(f"{s}{counts[s][i]}" for s in counts if counts[s][i])
-        row = {"site": c["site"], "content": content, "layer": c["layer"], "x_px": x, "y_px": y}
-        row |= {"k_dx_pm": 100 * shift_A[i][0], "k_dy_pm": 100 * shift_A[i][1]}
-        row["o_occupancy"] = occupancy
-        for signal, w in weights.items():
-            for axis, name in enumerate("xy"):
-                share = 1 / (1 + (occupancy or 0) * (1 / w[name] - 1))  # shift is 0 but for K
-                row[f"{signal}_d{name}_pm"] = 100 * share * shift_A[i][axis]
-        for key, value in row.items():
-            value = round(float(value), 4) + 0.0 if isinstance(value, float) else value
-            out.setdefault(key, []).append(value)
-    return out
-
-
-def save_tiff(path, image):
-    """Write an ImageJ TIFF that Fiji opens with 0.01 nm per pixel."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    per_nm = 10.0 / PIXEL_A
-    tifffile.imwrite(path, image, imagej=True, resolution=(per_nm, per_nm), metadata={"unit": "nm"})
 
 
 def make_interface(cache, pairs, source_fwhm_A, out, weights):
@@ -357,6 +239,13 @@ def make_bulk(cache, pairs, source_fwhm_A, out, weights):
     }
 
 
+def add_zone_112(truth, entry):
+    """Put the [11-2] pair into the truth; all other entries stay as they are."""
+    truth["images"]["KTO112"] = entry
+    truth["files"]["KTO112"] = {s: [zone_112.FILE.format(s)] for s in DETECTORS_MRAD}
+    print(json.dumps(entry["weights"]))
+
+
 def main():
     """Simulate what the cache lacks, then write images and truth."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -364,13 +253,18 @@ def main():
     parser.add_argument("--pairs", type=int, default=2, help="antithetic phonon pairs")
     parser.add_argument("--source-fwhm", type=float, default=0.8, help="source size, FWHM in A")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="output folder")
-    parser.add_argument("--only", choices=("weights", "interface", "bulk"), help="one system")
+    parser.add_argument("--only", choices=("weights", "interface", "bulk", "zone112"), help="one system")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     dask.config.set(scheduler="synchronous")
     abtem.config.set({"diagnostics.progress_bar": False, "precision": "float32", "fftw.threads": 1})
 
     common = (args.cache, args.pairs, args.source_fwhm)
+    if args.only == "zone112":
+        truth = json.loads((args.out / "truth.json").read_text())
+        add_zone_112(truth, zone_112.make(*common, args.out))
+        (args.out / "truth.json").write_text(json.dumps(truth) + "\n")
+        return
     weights = measure_weights(*common)
     print(json.dumps(weights))
     makers = {"interface": ("KTO111", make_interface), "bulk": ("KTO001", make_bulk)}
@@ -392,6 +286,7 @@ def main():
         },
     }
     if not args.only:
+        add_zone_112(truth, zone_112.make(*common, args.out))
         (args.out / "truth.json").write_text(json.dumps(truth) + "\n")
 
 

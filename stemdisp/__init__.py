@@ -39,6 +39,7 @@ _HOME = {
     "load_recipe": "recipe",
     "read": "io.read",
     "recipe_for": "recipe",
+    "recipe_from_cif": "io.cif",
     "save": "io.store",
     "simulate": "synthetic",
     "steps": "pipeline",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .flags import Flag
     from .interop.atomap import to_atomap
     from .interop.hyperspy import to_hyperspy
+    from .io.cif import recipe_from_cif
     from .io.read import read
     from .io.store import load, save
     from .model.analysis import Analysis

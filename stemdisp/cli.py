@@ -133,15 +133,28 @@ def _numbers(text: str, option: str) -> tuple[float, float]:
     return values[0], values[-1]
 
 
+def _of_crystal(material: str, zone: str, moving: str | None = None, reference: str | None = None) -> Recipe:
+    """The recipe of a preset, or of a CIF file."""
+    from .recipe import for_material
+
+    if material.lower().endswith(".cif"):
+        from .io.cif import recipe_from_cif
+
+        return recipe_from_cif(material, zone, moving=moving, reference=reference)
+    if moving or reference:
+        raise RecipeError(f"--moving and --reference name sites of a CIF file; {material} brings its own")
+    return for_material(material, zone)
+
+
 def _recipe(path: Path | None, material: str | None, zone: str | None, pixel_size: str | None) -> Recipe:
     """The recipe that the options of ``run`` ask for."""
-    from .recipe import for_material, load
+    from .recipe import load
 
     if path is not None and (material or zone):
         raise RecipeError("--recipe and --material say the same thing twice; pass one of them")
     if path is None and not (material and zone):
         raise RecipeError("no recipe: pass --recipe FILE, or --material NAME and --zone Z")
-    found = load(path) if path is not None else for_material(material or "", zone or "")
+    found = load(path) if path is not None else _of_crystal(material or "", zone or "")
     if pixel_size is None:
         return found
     if pixel_size.strip().lower() == "lattice":
@@ -180,7 +193,7 @@ def run(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one result folder per image.")],
     recipe: Annotated[Path | None, typer.Option("--recipe", "-r", help="Recipe (TOML).")] = None,
-    material: Annotated[str | None, typer.Option("--material", help="Crystal, instead of a recipe.")] = None,
+    material: Annotated[str | None, typer.Option("--material", help="Crystal or CIF, instead of a recipe.")] = None,
     zone: Annotated[str | None, typer.Option("--zone", help="Zone axis along the beam, with --material.")] = None,
     pixel_size: Annotated[
         str | None,
@@ -216,16 +229,17 @@ def run(
 
 @app.command(short_help="Print a recipe with every value explained.")
 def recipe(
-    material: Annotated[str, typer.Argument(help="Crystal, e.g. KTaO3.")],
+    material: Annotated[str, typer.Argument(help="Crystal, e.g. KTaO3, or a CIF file.")],
     zone: Zone,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; else it is printed.")] = None,
+    moving: Annotated[str | None, typer.Option("--moving", help="Site that moves (CIF).")] = None,
+    reference: Annotated[str | None, typer.Option("--reference", help="Site it is measured against (CIF).")] = None,
 ) -> None:
     """Print the recipe of a crystal: every value with its meaning, unit and range."""
     with _errors(USAGE):
         from .io.recipe_toml import to_toml
-        from .recipe import for_material
 
-        text = to_toml(for_material(material, zone))
+        text = to_toml(_of_crystal(material, zone, moving, reference))
         if out is None:
             typer.echo(text, nl=False)
             return
@@ -251,51 +265,44 @@ def check(path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe (T
         )
 
 
-def _inspected(path: Path) -> Iterator[tuple[str, ...]]:
-    """One row a signal of a file, as text; raises ReadError."""
-    import numpy as np
-
-    from .io.read import read
-
-    micrograph = read(path)
-    size = micrograph.pixel_size
-    pixel = "none" if size is None else f"{size.x_pm:.5g} x {size.y_pm:.5g} pm ({size.origin})"
-    for name, one in micrograph.signals.items():
-        low, high = np.nanmin(one.image), np.nanmax(one.image)
-        missing = int(np.isnan(one.image).sum()) if one.image.dtype.kind == "f" else 0
-        shape = f"{one.image.shape[1]} x {one.image.shape[0]}"
-        reader = micrograph.inputs[0].reader
-        yield path.name, name, shape, str(one.image.dtype), pixel, f"{low:.5g}", f"{high:.5g}", str(missing), reader
-
-
 @app.command(short_help="Show what is in image files.")
 def inspect(
     files: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
 ) -> None:
-    """Show what is in files: signals, size in px (x, y), type, pixel size, range of values, missing pixels, reader."""
+    """Show every entry of files: what it is taken for, size in px (x, y), type, pixel size, range of values.
+
+    Below stands what is left out and why, and what would be analysed; a signal in brackets is named but left out.
+    """
     with _errors():
         from rich.console import Console
         from rich.markup import escape
+        from rich.padding import Padding
         from rich.table import Table as RichTable
 
-        console = Console(width=None if sys.stdout.isatty() else 200)
-        table = RichTable("file", "signal", "px", "type", "pixel size", "min", "max", "missing", "reader", box=None)
+        from .io.inspect import contents
+
+        console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
         failed = False
         for path in files:
             try:
-                for row in _inspected(path):
-                    table.add_row(*(escape(_line(cell)) for cell in row))
+                found = contents(path)
             except StemdispError as error:
                 failed = True
                 typer.echo(f"error: {_line(error)}", err=True)
-        if table.row_count:
+                continue
+            table = RichTable("#", "title", "signal", "px", "frames", "type", "pixel size", "min", "max", box=None)
+            for one in found.entries:
+                table.add_row(*(escape(_line(cell)) for cell in vars(one).values()))
+            console.print(escape(_line(found.heading)))
             console.print(table)
+            for sentence in (*found.notes, found.verdict):
+                console.print(Padding(escape(_line(sentence)), (0, 0, 0, 2)))
         raise typer.Exit(FAILED if failed else OK)
 
 
 def _scene(zone: str, size: str, pixel_size: float, interface: Interface, values: dict[str, Any]) -> Scene:
     """The scene that the options of ``simulate`` ask for."""
-    from .materials import KTaO3, check_zone, parse_zone
+    from .materials import parse_zone
     from .scene import Dose, Edge, Look, Motion, Scene, View
 
     nx, ny = (round(v) for v in _numbers(size, "--size"))
@@ -303,7 +310,7 @@ def _scene(zone: str, size: str, pixel_size: float, interface: Interface, values
         raise RecipeError(f"--size {size}: each side must lie between 32 and 16384 px")
     if not 0.5 <= pixel_size <= 200:
         raise RecipeError(f"--pixel-size {pixel_size:g}: must lie between 0.5 and 200 pm")
-    seen = check_zone(KTaO3, parse_zone(zone))
+    seen = parse_zone(zone)
     edge = None
     if interface is not Interface.none:
         plane = (1, 1, 1) if seen == (1, -1, 0) else (1, 0, 0)

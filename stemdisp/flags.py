@@ -24,6 +24,7 @@ class Flag(IntFlag):
     INCOMPLETE = 128
     EDITED = 256
     EXCLUDED = 512
+    UNRESOLVED = 1024
 
 
 SENTENCES: dict[Flag, str] = {
@@ -37,9 +38,13 @@ SENTENCES: dict[Flag, str] = {
     Flag.INCOMPLETE: "a reference neighbour of the cell is missing or unusable; the cell has no displacement",
     Flag.EDITED: "the column was changed by hand",
     Flag.EXCLUDED: "the column was taken out by hand",
+    Flag.UNRESOLVED: "columns of this site are no maxima of their own here, only shoulders of a brighter neighbour; "
+    "their fitted positions are not used",
 }
 
-UNUSABLE = Flag.EDGE | Flag.WEAK | Flag.FAR_FROM_LATTICE | Flag.FIXED_POSITION | Flag.EXCLUDED
+UNUSABLE = (
+    Flag.EDGE | Flag.WEAK | Flag.FAR_FROM_LATTICE | Flag.FIXED_POSITION | Flag.EXCLUDED | Flag.UNRESOLVED
+)
 """A column with any of these bits has no position of its own to measure a displacement with."""
 
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from . import backend, crystal, materials
+from . import backend
 from .backend import Choice, Device
-from .errors import CalibrationError, RecipeError
+from .errors import CalibrationError, RecipeError, StageError
 from .model.analysis import Analysis
 from .model.micrograph import Micrograph, PixelSize, Signal
 from .recipe import Recipe
 from .stages.assign import assign
 from .stages.basis import basis, fit_lattice
+from .stages.blank import blank
 from .stages.cells import cells
 from .stages.combine import combine
 from .stages.displacement import displacement
@@ -26,6 +27,9 @@ from .stages.polarization import polarization
 from .stages.quality import quality
 from .stages.refine import refine
 from .stages.register import register
+
+MOST_CRYSTALS = 6
+"""Crystals in one image after which no more are looked for."""
 
 Step = Callable[[Analysis, Device], Analysis]
 
@@ -54,29 +58,60 @@ def _find(analysis: Analysis, device: Device) -> Analysis:
     return analysis.having(peaks=find(_positions(analysis), analysis.recipe.find))
 
 
+def _known_pixel_size(analysis: Analysis) -> PixelSize | None:
+    """The pixel size that the lattice is looked for with."""
+    return None if analysis.recipe.image.pixel_size_from == "lattice" else analysis.micrograph.pixel_size
+
+
 def _basis(analysis: Analysis, device: Device) -> Analysis:
-    recipe, micrograph = analysis.recipe, analysis.micrograph
-    material = materials.material(recipe.material.name)
-    motif = crystal.project(material, materials.check_zone(material, materials.parse_zone(recipe.material.zone)))
-    from_lattice = recipe.image.pixel_size_from == "lattice"
-    if recipe.image.pixel_size is not None and not from_lattice:
-        micrograph = micrograph.with_pixel_size(PixelSize(*recipe.image.pixel_size, "user"))
-    known = None if from_lattice else micrograph.pixel_size
-    lattice = basis(_positions(analysis), motif, known, recipe.basis)
-    if from_lattice:
-        micrograph = micrograph.with_pixel_size(
-            PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice")
-        )
-    return analysis.having(micrograph=micrograph, lattice=lattice)
+    recipe = analysis.recipe
+    if recipe.image.pixel_size is not None and recipe.image.pixel_size_from == "file":
+        given = PixelSize(*recipe.image.pixel_size, "user")
+        analysis = analysis.having(micrograph=analysis.micrograph.with_pixel_size(given))
+    motif = recipe.motif()
+    lattice = basis(_positions(analysis), motif, _known_pixel_size(analysis), recipe.basis)
+    return analysis.having(lattice=lattice, notes=(*analysis.notes, *motif.notes))
 
 
 def _assign(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.peaks and analysis.lattice
-    columns = assign(analysis.peaks, analysis.lattice, _positions(analysis), analysis.recipe.assign)
-    columns, notes = edit(columns, analysis.recipe.edits, analysis.micrograph.inputs)
-    return analysis.having(
-        columns=columns, lattice=fit_lattice(columns, analysis.lattice), notes=(*analysis.notes, *notes)
+    signal, peaks, lattice, recipe = _positions(analysis), analysis.peaks, analysis.lattice, analysis.recipe
+    crystals = [(lattice, assign(peaks, lattice, signal, recipe.assign))]
+    while len(crystals) < MOST_CRYSTALS:
+        rest = blank(signal, peaks, crystals[-1][1], crystals[-1][0], recipe.assign.minimum_cells)
+        if rest is None:
+            break
+        signal, peaks = rest
+        try:
+            lattice = basis(signal, lattice.motif, _known_pixel_size(analysis), recipe.basis)
+            crystals.append((lattice, assign(peaks, lattice, signal, recipe.assign)))
+        except StageError:
+            break
+    crystals.sort(key=lambda crystal: -len(crystal[1]))
+    lattice, columns = crystals[0]
+    said = _others([len(other) for _, other in crystals[1:]], len(columns))
+    columns, notes = edit(columns, recipe.edits, analysis.micrograph.inputs)
+    lattice = fit_lattice(columns, lattice)
+    return _sized_by_lattice(analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)))
+
+
+def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
+    """A sentence on crystals that are not analysed."""
+    if not counts:
+        return ()
+    crystals = "another crystal" if len(counts) == 1 else f"{len(counts)} other crystals"
+    return (
+        f"{crystals} in view, of {', '.join(map(str, counts))} columns; only the largest, of {analysed} columns, is "
+        "analysed",
     )
+
+
+def _sized_by_lattice(analysis: Analysis) -> Analysis:
+    """With the pixel size that the lattice found gives, where the recipe wants that one."""
+    if analysis.recipe.image.pixel_size_from != "lattice" or analysis.lattice is None:
+        return analysis
+    x, y = (float(size) for size in analysis.lattice.scale_pm)
+    return analysis.having(micrograph=analysis.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
 
 
 def _refine(analysis: Analysis, device: Device) -> Analysis:
@@ -90,20 +125,14 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
         start = analysis.columns.replace(xy=by_signal[positions].xy + shift)
         by_signal[oxygen] = refine(signals[oxygen], start, lattice, recipe, device)
     columns, shifts = combine(by_signal, lattice, positions, oxygen)
-    lattice = fit_lattice(columns, lattice)
-    micrograph = analysis.micrograph
-    if micrograph.pixel_size is not None and micrograph.pixel_size.origin == "lattice":
-        micrograph = micrograph.with_pixel_size(
-            PixelSize(float(lattice.scale_pm[0]), float(lattice.scale_pm[1]), "lattice")
-        )
-    return analysis.having(
-        micrograph=micrograph,
+    found = analysis.having(
         columns=columns,
         by_signal=by_signal,
         signal_shift_px=shifts,
-        lattice=lattice,
+        lattice=fit_lattice(columns, lattice),
         device=device.name,
     )
+    return _sized_by_lattice(found)
 
 
 def _cells(analysis: Analysis, device: Device) -> Analysis:
@@ -136,8 +165,9 @@ def _displacement(analysis: Analysis, device: Device) -> Analysis:
 def _polarization(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None:
         return analysis.having(polarization=None)
-    assert analysis.lattice
-    signal = _signal_names(analysis)[0]
+    assert analysis.lattice and analysis.columns and analysis.cells
+    measured_in = np.bincount(analysis.columns.signal[analysis.cells.moving])
+    signal = analysis.columns.signals[int(measured_in.argmax())]
     field = polarization(analysis.displacement, analysis.lattice.motif, signal, analysis.recipe.polarization)
     return analysis.having(polarization=field)
 
@@ -164,7 +194,7 @@ def _quality(analysis: Analysis, device: Device) -> Analysis:
 
 STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "find": (_find, ("image", "find")),
-    "basis": (_basis, ("material", "basis")),
+    "basis": (_basis, ("material", "structure", "basis")),
     "assign": (_assign, ("assign", "edits")),
     "refine": (_refine, ("refine",)),
     "cells": (_cells, ()),

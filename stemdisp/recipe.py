@@ -14,36 +14,47 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from . import materials
+from . import crystal, materials
 from .errors import RecipeError
-
-
-def _number(default: Any, meaning: str, *, unit: str = "", **limits: Any) -> Any:
-    """A field with its meaning, unit and range (pydantic's ge, gt, le, lt, min_length, max_length)."""
-    return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, **limits)
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from .section import Section, number
+from .structure import StructureSection
 
 
 class ImageSection(Section):
     """Which signals are read and how large a pixel is."""
 
-    pixel_size: tuple[float, float] | None = _number(
+    pixel_size: tuple[float, float] | None = number(
         None, "Pixel width and height where the file does not say or is wrong.", unit="pm"
     )
-    pixel_size_from: Literal["file", "lattice"] = _number(
+    pixel_size_from: Literal["file", "lattice"] = number(
         "file", "Take the pixel size from the file, or from the known lattice parameter (the file's is then ignored)."
     )
-    position_signal: Literal["auto", "HAADF", "ABF"] = _number(
+    position_signal: Literal["auto", "HAADF", "ABF"] = number(
         "auto", "Signal that positions of cations come from; auto = HAADF where there is one."
     )
-    oxygen_signal: Literal["auto", "HAADF", "ABF"] = _number(
+    oxygen_signal: Literal["auto", "HAADF", "ABF"] = number(
         "auto", "Signal that positions of oxygen columns come from; auto = ABF where there is one."
     )
+    frames: Literal["align", "average", "single"] = number(
+        "align", "What is made of a stack of frames: aligned and averaged, averaged as they are, or one of them."
+    )
+    single_frame: int = number(1, "Frame that is taken where frames = single, counted from 1.", ge=1, le=100000)
+    haadf_title: str | None = number(
+        None, "Title or file name of the HAADF image where names do not tell; #2 = the second in the file."
+    )
+    abf_title: str | None = number(None, "The same of the ABF image.")
+    bf_title: str | None = number(None, "The same of the BF image.")
+
+    @property
+    def taken(self) -> Literal["align", "average"] | int:
+        """What is made of a stack: how it is averaged, or the number of the frame to take."""
+        return self.single_frame if self.frames == "single" else self.frames
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Signal -> what the user calls its image."""
+        named = {"HAADF": self.haadf_title, "ABF": self.abf_title, "BF": self.bf_title}
+        return {signal: title for signal, title in named.items() if title is not None}
 
     @field_validator("pixel_size")
     @classmethod
@@ -56,26 +67,27 @@ class ImageSection(Section):
 class MaterialSection(Section):
     """The crystal and the direction it is seen along."""
 
-    name: str = _number("KTaO3", "Crystal to look for.")
-    zone: str = _number("1-10", "Zone axis along the beam, three indices.")
+    name: str = number("KTaO3", "Crystal to look for: a preset, or a name for the one that [structure] describes.")
+    zone: str = number("1-10", "Zone axis along the beam, three indices.")
 
-    @model_validator(mode="after")
-    def _known(self) -> MaterialSection:
-        materials.check_zone(materials.material(self.name), materials.parse_zone(self.zone))
-        return self
+    @field_validator("zone")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        materials.parse_zone(value)
+        return value
 
 
 class FindSection(Section):
     """Peaks of the image."""
 
-    separation: float | None = _number(
+    separation: float | None = number(
         None,
         "Smallest distance between two peaks; unset = half of the shortest lattice spacing seen.",
         unit="px",
         gt=1,
         le=500,
     )
-    threshold: float = _number(
+    threshold: float = number(
         0.25, "Height a peak must have above its surroundings, as a fraction of the tallest peaks.", ge=0.01, le=0.95
     )
 
@@ -83,10 +95,10 @@ class FindSection(Section):
 class BasisSection(Section):
     """The average lattice."""
 
-    scale_tolerance: float = _number(
+    scale_tolerance: float = number(
         0.08, "How far the lattice in the image may be off the one that material and pixel size give.", ge=0.01, le=0.3
     )
-    significance: float = _number(
+    significance: float = number(
         3.0,
         "How many times above the highest chance peak the lattice's Fourier peaks must stand, or no lattice is found.",
         ge=1.0,
@@ -97,53 +109,53 @@ class BasisSection(Section):
 class AssignSection(Section):
     """Which peak is which column."""
 
-    tolerance: float = _number(
+    tolerance: float = number(
         0.3,
         "How far a peak may lie from where its neighbours predict it, in shortest column distances.",
         gt=0.02,
         le=0.5,
     )
-    minimum_cells: int = _number(9, "Smallest number of unit cells that counts as a crystal.", ge=4, le=10000)
+    minimum_cells: int = number(9, "Smallest number of unit cells that counts as a crystal.", ge=4, le=10000)
 
 
 class RefineSection(Section):
     """The sub-pixel fit."""
 
-    weights: Literal["poisson", "uniform"] = _number(
+    weights: Literal["poisson", "uniform"] = number(
         "poisson", "Weight of a pixel: 1 / expected counts (raw images) or equal (filtered or averaged images)."
     )
-    profile: Literal["tailed", "gaussian"] = _number(
+    profile: Literal["tailed", "gaussian"] = number(
         "tailed", "Column profile: a Gaussian with a wider tail shared by all columns, or one Gaussian."
     )
-    oxygen_in_haadf: Literal["fixed", "free"] = _number(
+    oxygen_in_haadf: Literal["fixed", "free"] = number(
         "fixed", "Whether oxygen columns may move in HAADF, where they stand under the tails of far brighter ones."
     )
-    background_spacing: float = _number(
+    background_spacing: float = number(
         3.0, "Distance between the knots of the smooth background, in shortest lattice spacings.", ge=1.5, le=20
     )
-    weak_window: float = _number(
+    weak_window: float = number(
         1.3,
         "Radius of the window in which weak columns are fitted a second time on a plane.",
         unit="angstrom",
         ge=0.6,
         le=3,
     )
-    tolerance: float = _number(
+    tolerance: float = number(
         1e-3, "Largest movement at which the fit counts as converged.", unit="px", ge=1e-6, le=0.05
     )
-    max_iterations: int = _number(30, "Iterations after which a column that still moves is flagged.", ge=2, le=200)
+    max_iterations: int = number(30, "Iterations after which a column that still moves is flagged.", ge=2, le=200)
 
 
 class InterfaceSection(Section):
     """The edge of the crystal."""
 
-    mode: Literal["auto", "line", "none"] = _number(
+    mode: Literal["auto", "line", "none"] = number(
         "auto", "Find the edge automatically, take the line below (or one drawn for this image), or use none."
     )
-    line: tuple[float, float, float, float] | None = _number(
+    line: tuple[float, float, float, float] | None = number(
         None, "Two points x0, y0, x1, y1 of the edge; the crystal is on the side with more columns.", unit="px"
     )
-    plane: str = _number("auto", "Miller indices of the layers; auto = the low-index plane nearest to the edge.")
+    plane: str = number("auto", "Miller indices of the layers; auto = the low-index plane nearest to the edge.")
 
     @model_validator(mode="after")
     def _line_given(self) -> InterfaceSection:
@@ -155,11 +167,11 @@ class InterfaceSection(Section):
 class DisplacementSection(Section):
     """The zero of the displacement."""
 
-    reference: Literal["auto", "none"] = _number(
+    reference: Literal["auto", "none"] = number(
         "auto",
         "Subtract the mean of the bulk where an interface exists (or of a region drawn on the image), or nothing.",
     )
-    bulk_from_layer: int | None = _number(
+    bulk_from_layer: int | None = number(
         None, "First layer of the bulk; unset = found from where the profile is flat.", ge=1, le=10000
     )
 
@@ -167,13 +179,22 @@ class DisplacementSection(Section):
 class PolarizationSection(Section):
     """From displacement to polarization."""
 
-    model: Literal["material", "moving_site", "reference_site", "none"] = _number(
-        "material", "Which site is taken to have moved in a rigid rest; material = the preset of the crystal."
+    model: Literal["material", "moving_site", "reference_site", "kappa", "none"] = number(
+        "material",
+        "Which site is taken to have moved in a rigid rest, or kappa = a known polarization per displacement; "
+        "material = the preset of the crystal.",
     )
-    charge: float | None = _number(
+    kappa: float | None = number(
+        None,
+        "Signed polarization per displacement of the moving site; unset = the crystal's table.",
+        unit="uC/cm2 per pm",
+        ge=-100,
+        le=100,
+    )
+    charge: float | None = number(
         None, "Born effective charge of the site that moved; unset = the crystal's table.", unit="e", ge=-20, le=20
     )
-    dilution: float | None = _number(
+    dilution: float | None = number(
         None,
         "Part of the moving atom's displacement that its column image shows; unset = the crystal's table.",
         gt=0.1,
@@ -184,7 +205,7 @@ class PolarizationSection(Section):
 class LayersSection(Section):
     """Statistics per layer."""
 
-    minimum_cells: int = _number(3, "Layers with fewer cells get no mean.", ge=2, le=1000)
+    minimum_cells: int = number(3, "Layers with fewer cells get no mean.", ge=2, le=1000)
 
 
 class OfOneImage(Section):
@@ -196,13 +217,13 @@ class OfOneImage(Section):
 class InterfaceEntry(OfOneImage):
     """An interface drawn on one image."""
 
-    line: tuple[float, float, float, float] = _number(..., "Two points x0, y0, x1, y1 of the edge.", unit="px")
+    line: tuple[float, float, float, float] = number(..., "Two points x0, y0, x1, y1 of the edge.", unit="px")
 
 
 class RegionEntry(OfOneImage):
     """A reference region drawn on one image."""
 
-    polygon: tuple[tuple[float, float], ...] = _number(..., "Corners (x, y) of the region.", unit="px", min_length=3)
+    polygon: tuple[tuple[float, float], ...] = number(..., "Corners (x, y) of the region.", unit="px", min_length=3)
 
 
 class EditEntry(OfOneImage):
@@ -212,8 +233,8 @@ class EditEntry(OfOneImage):
     site: str = Field(description="Site of the column.")
     h: int = Field(description="First cell index of the column.")
     k: int = Field(description="Second cell index of the column.")
-    x: float | None = _number(None, "New start position.", unit="px")
-    y: float | None = _number(None, "New start position.", unit="px")
+    x: float | None = number(None, "New start position.", unit="px")
+    y: float | None = number(None, "New start position.", unit="px")
 
     @model_validator(mode="after")
     def _place(self) -> EditEntry:
@@ -230,6 +251,7 @@ class Recipe(BaseModel):
     format: Literal[1] = 1
     image: ImageSection = ImageSection()
     material: MaterialSection = MaterialSection()
+    structure: StructureSection | None = None
     find: FindSection = FindSection()
     basis: BasisSection = BasisSection()
     assign: AssignSection = AssignSection()
@@ -241,6 +263,18 @@ class Recipe(BaseModel):
     edits: tuple[EditEntry, ...] = ()
     interfaces: tuple[InterfaceEntry, ...] = ()
     regions: tuple[RegionEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _crystal_known(self) -> Recipe:
+        self.motif()
+        return self
+
+    def motif(self) -> crystal.Motif:
+        """The columns to look for; raises RecipeError where material, zone and [structure] name none."""
+        zone = materials.parse_zone(self.material.zone)
+        if self.structure is None:
+            return crystal.project(materials.material(self.material.name), zone)
+        return self.structure.motif(self.material.name, zone)
 
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 of every value: the recipe's name on figures and in results."""

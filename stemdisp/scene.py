@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .crystal import Motif, Plane, project
 from .errors import RecipeError
-from .materials import KTaO3, Material, Zone, check_zone
+from .materials import KTaO3, Material, Zone
 from .model.lattice import Lattice
 
 Floats = NDArray[np.float64]
@@ -147,7 +147,7 @@ class Scene:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_zone(self.material, self.zone)
+        project(self.material, self.zone)
         for name, value in (("missing", self.missing), ("tail", self.look.tail)):
             if not 0 <= value < 1:
                 raise RecipeError(f"scene: {name} = {value:g}: must be at least 0 and below 1")

@@ -21,7 +21,9 @@ FILES = sorted(LIBRARY.rglob("*.py"))
 FLOORS = (
     ("errors",),
     ("backend", "flags", "materials"),
-    ("crystal", "fitting", "recipe"),
+    ("crystal", "fitting", "section"),
+    ("structure",),
+    ("recipe",),
     ("model",),
     ("scene",),
     ("interop", "io", "specimen", "stages"),
@@ -36,6 +38,7 @@ ONLY = {"fitting": {"backend", "errors"}}
 """Packages that may import even less: the numerics know no microscopy."""
 
 HOMES = {
+    "ase": ("io",),
     "atomap": ("interop",),
     "cmcrameri": ("figures",),
     "cupy": ("backend", "fitting"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.pairs import ImageSet
-from ..io.provenance import sha256
+from ..io.provenance import fingerprint, sha256
 from ..io.store import FAILURE, FORMAT, RECORD
 
 
@@ -20,10 +20,8 @@ def _record(folder: Path) -> dict[str, Any] | None:
 
 
 def _same_inputs(record: dict[str, Any], one: ImageSet) -> bool:
-    known = [(entry.get("name"), entry.get("size")) for entry in record.get("inputs", [])]
-    if known != [(path.name, path.stat().st_size) for path in one.paths]:
-        return False
-    return all(entry.get("sha256") == sha256(path) for entry, path in zip(record["inputs"], one.paths, strict=True))
+    known = [(entry.get("name"), entry.get("size"), entry.get("sha256")) for entry in record.get("inputs", [])]
+    return known == [(path.name, *fingerprint(path)) for path in one.paths]
 
 
 def _intact(folder: Path, outputs: dict[str, str]) -> bool:

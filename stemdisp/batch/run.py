@@ -91,7 +91,8 @@ def _analyse(one: ImageSet, recipe: Recipe, options: Options, at: Callable[[str]
     from ..pipeline import STAGES, require_pixel_size, steps
 
     at("read")
-    micrograph = read(*one.paths, pixel_size=recipe.image.pixel_size, name=one.name)
+    image = recipe.image
+    micrograph = read(*one.paths, pixel_size=image.pixel_size, name=one.name, frames=image.taken, titles=image.titles)
     require_pixel_size(micrograph, recipe)
     names = tuple(STAGES)
     at(names[0])

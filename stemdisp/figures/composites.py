@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..materials import material
 from ..model.analysis import Analysis
 from .columns import draw_columns
 from .components import draw_component
@@ -141,7 +140,9 @@ def compose_layers(analysis: Analysis) -> Figure | None:
 
 def _model(analysis: Analysis) -> str:
     asked = analysis.recipe.polarization.model
-    return material(analysis.recipe.material.name).polarization if asked == "material" else asked
+    if asked == "material" and analysis.lattice is not None:
+        return analysis.lattice.motif.material.polarization
+    return asked
 
 
 def compose_polarization(analysis: Analysis) -> Figure | None:

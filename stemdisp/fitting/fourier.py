@@ -20,6 +20,10 @@ FLATTEST = 5.0
 """Ratio of the long to the short axis of a transformed cell beyond which it is no longer two-dimensional."""
 
 
+CANDIDATES, CLEARLY = 200, 2.0
+"""Bins looked through for the strongest peaks, and how many times above chance those must stand."""
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """Normalised power (ny, nx) with the zero frequency in the middle, the same with every bin raised to the highest
@@ -182,6 +186,37 @@ def _polish(
                 significance = float(found.at(vectors[i] @ transform)) / found.chance
                 break
     return CellFit(cell @ np.linalg.inv(transform).T, significance)
+
+
+def strongest(found: Spectrum) -> Floats:
+    """(n, 2) frequencies (cycles per px) of the two highest peaks that point different ways; n = 2, or 0 or 1 where
+    fewer stand clearly above chance."""
+    ny, nx = found.power.shape
+    rows = np.argsort(found.power, axis=None)[::-1]
+    chosen: list[Floats] = []
+    for row in rows[:CANDIDATES]:
+        y, x = divmod(int(row), nx)
+        if found.power[y, x] < CLEARLY * found.chance:
+            break
+        frequency, _ = found.summit((np.array([x, y]) - found.centre) / [nx, ny], 1)
+        if frequency[1] < 0 or (frequency[1] == 0 and frequency[0] < 0):
+            frequency = -frequency
+        length = np.linalg.norm(frequency)
+        if all(abs(np.linalg.det(np.stack([frequency, c]))) > 0.3 * length * np.linalg.norm(c) for c in chosen):
+            chosen.append(frequency)
+        if len(chosen) == 2:
+            break
+    return np.array(chosen).reshape(-1, 2)
+
+
+def expected(cell: Floats, fractions: Floats, strength: Floats, highest: float) -> Floats:
+    """(2, 2) reciprocal vectors (1 / unit of cell) of a motif's two strongest harmonics that point different ways."""
+    vectors, amplitude = _harmonics(cell, fractions, strength, highest)
+    weight = amplitude * np.exp(-((np.linalg.norm(vectors, axis=1) / highest) ** 2))
+    order = np.argsort(-weight, kind="stable")
+    first = vectors[order[0]]
+    second = next(v for v in vectors[order] if abs(np.linalg.det(np.stack([first, v]))) > 1e-6)
+    return np.stack([first, second])
 
 
 def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> tuple[Floats, int]:

@@ -81,11 +81,11 @@ def _filled(
 
 def _elements(analysis: Analysis, site: str) -> tuple[list[str], list[float]]:
     """Atoms of one repeat along the beam and heights in angstrom, spaced evenly: an image does not tell the heights."""
-    if analysis.lattice is None:
+    motif = None if analysis.lattice is None else analysis.lattice.motif
+    if motif is None or motif.repeat_A is None:
         return [], []
-    motif = analysis.lattice.motif
     content = motif.content[motif.site(site)]
-    elements = [element for element, count in content.items() for _ in range(count)]
+    elements = [element for element, count in content.items() for _ in range(max(1, round(count)))]
     return elements, [motif.repeat_A * i / len(elements) for i in range(len(elements))]
 
 

@@ -44,6 +44,21 @@ ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 """ImageJ writes letters beyond ASCII as backslash, u and four hex digits."""
 
 
+RECIPROCAL = re.compile(r"^1?/(?P<over>[^/]+)$|^(?P<power>.+?)(\^|\*\*)?\{?[-\u2212]1\}?$")
+"""How a unit of reciprocal space is written: 1/nm, nm^-1, nm-1, nm**-1."""
+
+
+def _symbol(text: Any) -> str:
+    """A unit as text without brackets, blanks and underscores; empty where it is none."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", errors="replace")
+    if not isinstance(text, str):
+        return ""
+    text = ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    text = unicodedata.normalize("NFKC", text).strip().strip("[]()").replace("_", "")
+    return "".join(text.split()).replace("\u03bc", "u")
+
+
 def unit_in_pm(text: Any) -> float | None:
     """Length of a unit in pm; None where it is no unit of length.
 
@@ -53,18 +68,23 @@ def unit_in_pm(text: Any) -> float | None:
     >>> unit_in_pm("n_m"), unit_in_pm("Angstrom"), unit_in_pm("1/nm"), unit_in_pm(None)
     (1000.0, 100.0, None, None)
     """
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", errors="replace")
-    if not isinstance(text, str):
-        return None
-    text = ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    text = unicodedata.normalize("NFKC", text).strip().strip("[]()").strip().replace("_", "")
-    symbol = text.replace("\u03bc", "u")
+    symbol = _symbol(text)
     if symbol in PM_PER_UNIT:
         return PM_PER_UNIT[symbol]
     word = symbol.casefold()
     unit = WORDS.get(word) or WORDS.get(word.removesuffix("s"))
     return PM_PER_UNIT[unit] if unit else None
+
+
+def is_reciprocal(text: Any) -> bool:
+    """Whether a unit belongs to a diffraction pattern or a Fourier image: one over a length, or an angle.
+
+    >>> is_reciprocal("1/nm"), is_reciprocal("1 / nm"), is_reciprocal("mrad"), is_reciprocal("nm"), is_reciprocal(None)
+    (True, True, True, False, False)
+    """
+    symbol = _symbol(text)
+    found = RECIPROCAL.match(symbol)
+    return symbol in ("rad", "mrad") or bool(found and unit_in_pm(found["over"] or found["power"]))
 
 
 def _axis_pm(axis: Axis) -> float | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..errors import ReadError
-from .formats import LARGEST_BYTES, Axis, RawImage, facts, nested
-from .text import one_line
+import numpy as np
+
+from .formats import Axis, RawImage, check_size, facts, is_image, nested, placeholder
+
+WHOLE = -1
+"""One block for each array: the reader lists all blocks first, which takes for ever where a header names many."""
 
 
 def _axis(described: dict[str, Any]) -> Axis:
@@ -19,20 +22,30 @@ def _axis(described: dict[str, Any]) -> Axis:
     )
 
 
-def images(path: Path) -> list[RawImage]:
-    """All images of a file but its thumbnails.
-
-    Pixels are stored uncompressed and the reader takes no more than there are: the size of the file bounds the memory.
-    """
+def _entries(path: Path) -> list[dict[str, Any]]:
+    """What the reader finds, pixels still in the file; in memory only where there are colours, which it must load."""
     from rsciio.digitalmicrograph import file_reader
 
-    size = path.stat().st_size
-    if size > LARGEST_BYTES:
-        shown = f"{one_line(path.name)} has {size / 2**30:.1f} GiB"
-        raise ReadError(f"{shown}; at most 4 GiB are read: export one image from it")
-    found = []
-    for entry in file_reader(str(path), lazy=False):
-        look_up = nested(entry["metadata"])
-        axes = tuple(_axis(axis) for axis in entry["axes"])
-        found.append(RawImage(str(look_up("General.title") or ""), entry["data"], axes, facts(look_up)))
-    return found
+    try:
+        return list(file_reader(str(path), lazy=True, chunks=WHOLE))
+    except ValueError as error:
+        if "RGB" not in str(error):
+            raise
+    check_size(path, (path.stat().st_size,), 1, path.stat().st_size)
+    return list(file_reader(str(path), lazy=False))
+
+
+def _image(path: Path, entry: dict[str, Any]) -> RawImage:
+    look_up, data = nested(entry["metadata"]), entry["data"]
+    axes = tuple(_axis(axis) for axis in entry["axes"])
+    title = str(look_up("General.title") or "")
+    if not is_image(data.shape, data.dtype, axes):
+        return placeholder(title, data.shape, data.dtype, axes, facts(look_up))
+    check_size(path, data.shape, data.dtype.itemsize, path.stat().st_size)
+    pixels = np.array(data if isinstance(data, np.ndarray) else data.compute(scheduler="synchronous"))
+    return RawImage(title, pixels, axes, facts(look_up))
+
+
+def images(path: Path) -> list[RawImage]:
+    """All images of a file but its thumbnails; of other arrays, such as spectra, only the shape."""
+    return [_image(path, entry) for entry in _entries(path)]

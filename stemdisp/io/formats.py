@@ -1,18 +1,19 @@
 """The formats that can be read: which reader a file belongs to, by its first bytes rather than its name.
 
 A reader is a module of this package with one function ``images(path) -> list[RawImage]``; a new format is a new module
-and a row of :data:`FORMATS`.
+and a row of :data:`FORMATS`.  Formats that share a container (HDF5, zip) begin alike: the module of the container
+looks inside.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,18 @@ from .text import one_line
 LARGEST_BYTES = 4 * 2**30
 """Largest array that is read, 4 GiB: a 16k x 16k float64 image is half of it; 4-D data sets lie above."""
 
+LARGEST_BLOCK = 64 * 2**20
+"""Bytes by which a block of pixels may be larger than the array that it is a part of: it is unpacked whole."""
+
 LARGEST_RATIO = 1100
 """Largest ratio of pixels to stored bytes: deflate cannot exceed 1032, so more is a damaged or hostile header."""
+
+
+HEAD_BYTES = 1024
+"""Bytes of a file by which its format is told: the longest head, that of MRC."""
+
+ENERGY_UNITS = ("eV", "keV")
+"""Units that only spectra have."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +61,16 @@ class RawImage:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: its usual suffixes, how its first bytes look, and the module that reads it."""
+    """A kind of file: its usual suffixes, how its first bytes look, and the module that reads it.
+
+    ``container`` is the module whose function ``kind(path)`` names the reader among formats that begin alike.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     begins: Callable[[bytes], bool]
     module: str
+    container: str = ""
 
 
 def _digital_micrograph(head: bytes) -> bool:
@@ -65,20 +80,78 @@ def _digital_micrograph(head: bytes) -> bool:
     return version in (3, 4) and order in (b"\0\0\0\0", b"\0\0\0\1")
 
 
+def _hdf5(head: bytes) -> bool:
+    return head.startswith(b"\x89HDF\r\n\x1a\n")
+
+
+def _zip(head: bytes) -> bool:
+    return head.startswith(b"PK\3\4")
+
+
+def _semper(head: bytes) -> bool:
+    """A record of 12 or 14 bytes, its length before and after it."""
+    return head[:4] in (b"\x0c\0\0\0", b"\x0e\0\0\0") and head[4 + head[0] : 8 + head[0]] == head[:4]
+
+
+def _mrc(head: bytes) -> bool:
+    """The mark that MRC files have had since 2000, or three sizes, a known mode and three axes that are 1, 2, 3."""
+    if head[208:212] == b"MAP ":
+        return True
+    if len(head) < HEAD_BYTES:
+        return False
+    order: Literal["little", "big"]
+    for order in ("little", "big"):
+        words = [int.from_bytes(head[4 * i : 4 * i + 4], order) for i in range(19)]
+        sizes, mode, axes = words[:3], words[3], words[16:19]
+        if all(0 < size < 2**16 for size in sizes) and mode in (0, 1, 2, 4, 6, 12) and sorted(axes) == [1, 2, 3]:
+            return True
+    return False
+
+
 FORMATS = (
     Format("TIFF", (".tif", ".tiff"), lambda head: head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tif"),
-    Format("HyperSpy", (".hspy", ".hdf5"), lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"), "hspy"),
+    Format("HyperSpy", (".hspy", ".hdf5"), _hdf5, "hspy", "hdf5"),
+    Format("Velox EMD", (".emd",), _hdf5, "velox", "hdf5"),
+    Format("NCEM EMD", (".emd", ".de5"), _hdf5, "ncem", "hdf5"),
+    Format("NeXus", (".nxs",), _hdf5, "nexus", "hdf5"),
     Format("NumPy", (".npy",), lambda head: head.startswith(b"\x93NUMPY"), "npy"),
     Format("DigitalMicrograph", (".dm3", ".dm4"), _digital_micrograph, "dm"),
+    Format("TIA", (".ser",), lambda head: head.startswith(b"II\x97\1"), "tia"),
+    Format("TIA", (), lambda head: head.startswith(b"JK\0\2"), "emi"),  # its images are those of the .ser beside it
+    Format("Panta Rhei", (".prz",), _zip, "prz", "zipped"),
+    Format("HyperSpy zspy", (".zspy",), _zip, "zspy", "zipped"),
+    Format("Semper", (".unf",), _semper, "semper"),
+    Format("MRC", (".mrc", ".map", ".st", ".rec", ".ali"), _mrc, "mrc"),  # last: its head is the least distinct
 )
+
+PATTERNS = "diffraction patterns, not a real-space image; export the image of a virtual detector"
+PICTURE = "a picture for the screen, which no longer has the measured values; export the raw grey values as TIFF"
+
+NOT_READ = (
+    (b"IMGBLO", f"a NanoMEGAS block file: {PATTERNS}"),
+    (b"MQ1,", f"a Merlin detector file: {PATTERNS}"),
+    (b"<?xml", f"an XML text, as EMPAD writes for its {PATTERNS}"),
+    (b"AAMVHFSS", "a Bruker file of spectra; export its image as TIFF"),
+    (b"\x89PNG", PICTURE),
+    (b"\xff\xd8\xff", PICTURE),
+    (b"GIF8", PICTURE),
+)
+"""First bytes of files that are known to hold no image to measure in, and what they are."""
 
 SUFFIXES = frozenset(suffix for known in FORMATS for suffix in known.suffixes)
 """Endings of file names that are looked for in a folder."""
 
 
+def is_store(path: Path) -> bool:
+    """Whether a folder is one image file: the .zspy of HyperSpy is a folder of many small files."""
+    return path.suffix.lower() == ".zspy" and (path / ".zgroup").is_file()
+
+
 def sniff(path: Path) -> Format:
     """The format of a file; raises ReadError for files that are missing, empty or of no known kind."""
     shown = one_line(path.name)
+    if is_store(path):
+        return next(known for known in FORMATS if known.module == "zspy")
     if path.is_dir():
         raise ReadError(f"{shown} is a folder; pass the files in it")
     if not path.exists():
@@ -87,7 +160,7 @@ def sniff(path: Path) -> Format:
         raise ReadError(f"{shown} is not a regular file; pass an image file")
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise ReadError(f"{shown} cannot be opened: {error.strerror}") from error
     if not head:
@@ -95,8 +168,19 @@ def sniff(path: Path) -> Format:
     for known in FORMATS:
         if known.begins(head):
             return known
-    readable = ", ".join(f"{known.name} ({' '.join(known.suffixes)})" for known in FORMATS)
+    for start, what in NOT_READ:
+        if head.startswith(start):
+            raise ReadError(f"{shown} is {what}")
+    readable = ", ".join(f"{known.name} ({' '.join(known.suffixes)})" for known in FORMATS if known.suffixes)
     raise ReadError(f"{shown} begins like no format that can be read; those are {readable}")
+
+
+def _look_inside(path: Path, known: Format) -> Format:
+    """The format of a file, where several share its first bytes."""
+    if not known.container or path.is_dir():
+        return known
+    kind = import_module(f".{known.container}", __package__).kind(path)
+    return next(one for one in FORMATS if one.module == kind)
 
 
 def images(path: Path) -> tuple[list[RawImage], str]:
@@ -105,11 +189,11 @@ def images(path: Path) -> tuple[list[RawImage], str]:
     Raises ReadError in one sentence, whatever the reader behind it raised.
     """
     known = sniff(path)
-    reader = import_module(f".{known.module}", __package__)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tags a reader does not know; what matters is validated afterwards
-            found: list[RawImage] = reader.images(path)
+            known = _look_inside(path, known)
+            found: list[RawImage] = import_module(f".{known.module}", __package__).images(path)
     except ReadError:
         raise
     except Exception as error:
@@ -120,6 +204,28 @@ def images(path: Path) -> tuple[list[RawImage], str]:
     if not found:
         raise ReadError(f"{one_line(path.name)}: no image in it")
     return found, known.name
+
+
+def is_stack(axes: Sequence[Axis]) -> bool:
+    """Whether the last three axes are (frames, y, x): a series of images, not of spectra."""
+    energies = any(axis.unit in ENERGY_UNITS for axis in axes)
+    return [axis.navigate for axis in axes[-3:]] == [True, False, False] and not energies
+
+
+def is_image(shape: Sequence[int], dtype: np.dtype[Any], axes: Sequence[Axis]) -> bool:
+    """Whether an array can be an image or a stack of frames, so that its pixels are worth loading."""
+    if dtype.kind not in "iuf" or any(axis.unit in ENERGY_UNITS for axis in axes):
+        return False
+    ones = next((i for i, n in enumerate(shape) if n != 1), len(shape))
+    dimensions = max(min(2, len(shape)), len(shape) - ones)
+    return dimensions == 2 or (dimensions == 3 and is_stack(axes))
+
+
+def placeholder(
+    title: str, shape: Sequence[int], dtype: Any, axes: tuple[Axis, ...], facts: Mapping[str, str] | None = None
+) -> RawImage:
+    """An array that is no image, by its shape alone: it takes no memory, and is named when it is refused."""
+    return RawImage(title, np.broadcast_to(np.zeros((), dtype), tuple(shape)), axes, facts or {})
 
 
 def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, compressed: bool = False) -> None:
@@ -162,8 +268,20 @@ FACTS = {
 
 def facts(look_up: Callable[[str], Any]) -> dict[str, str]:
     """The known facts that ``look_up`` (dotted key to value or None) finds, as one-line text."""
-    found = {name: look_up(key) for name, key in FACTS.items()}
+    return as_text({name: look_up(key) for name, key in FACTS.items()})
+
+
+def as_text(found: Mapping[str, Any]) -> dict[str, str]:
+    """Facts (those of :data:`FACTS`) as one-line text, without those that are None or lists."""
     return {name: one_line(value) for name, value in found.items() if value is not None and np.ndim(value) == 0}
+
+
+def number(value: Any) -> float | None:
+    """A number, also where a file writes it as text; None for anything else."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def nested(tree: Mapping[str, Any]) -> Callable[[str], Any]:

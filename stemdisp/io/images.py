@@ -1,15 +1,17 @@
-"""From what a reader found to a 2-D image that columns can be measured in, or a sentence why it is none."""
+"""From what a reader found to frames that columns can be measured in, or a sentence why there are none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReadError
-from .formats import RawImage
+from .calibration import is_reciprocal
+from .formats import ENERGY_UNITS, RawImage, is_stack
 from .text import one_line
 
 SMALLEST_SIDE = 8
@@ -21,43 +23,49 @@ MOST_BAD = 0.2
 BEYOND_ANY_DETECTOR = 1e30
 """Values above this come from damaged files, and their squares overflow in single precision."""
 
-ENERGY_UNITS = ("eV", "keV")
+NO_NUMBERS = {
+    "V": "holds colours or records; export the raw grey values",
+    "b": "holds only true and false; export the image instead of a mask",
+    "c": "holds complex numbers; export the modulus or the image itself",
+}
+"""What arrays hold that are no numbers, by the letter of their type."""
 
 
 @dataclass(frozen=True, eq=False)
-class GreyImage:
-    """A 2-D image ready to be a signal: its pixels, how many frames were averaged and what had to be decided."""
+class Frames:
+    """The frames of one image, (F, ny, nx) as stored; a plain image is one frame."""
 
-    pixels: NDArray[Any]
-    frames: int
-    notes: tuple[str, ...]
+    data: NDArray[Any]
+    where: str
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: int) -> NDArray[Any]:
+        """One frame, native and contiguous; impossible values are NaN."""
+        pixels = _plain(self.data[i])
+        bad = _bad(pixels)
+        return pixels if bad is None else np.where(bad, np.array(np.nan, pixels.dtype), pixels)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx) of a frame."""
+        return int(self.data.shape[1]), int(self.data.shape[2])
+
+    @cached_property
+    def usable(self) -> NDArray[np.bool_]:
+        """(F,) frames in which any two pixels differ and not too many are missing."""
+        return np.array([_varies(self[i]) and missing(self[i]) <= MOST_BAD * self[i].size for i in range(len(self))])
 
     @property
     def constant(self) -> bool:
-        """Whether no two pixels differ."""
-        return not _varies(self.pixels)
+        """Whether no frame shows anything."""
+        return not self.usable.any()
 
 
 def _varies(pixels: NDArray[Any]) -> bool:
     low, high = np.fmin.reduce(pixels, axis=None), np.fmax.reduce(pixels, axis=None)
     return bool(low < high)
-
-
-def _check_kind(raw: RawImage, where: str) -> None:
-    dtype = raw.data.dtype
-    reasons = {
-        "V": "holds colours or records; export the raw grey values",
-        "b": "holds only true and false; export the image instead of a mask",
-        "c": "holds complex numbers; export the modulus or the image itself",
-    }
-    if dtype.kind not in "iuf":
-        raise ReadError(f"{where} {reasons.get(dtype.kind, f'holds {one_line(dtype)} instead of numbers')}")
-
-
-def _is_stack(raw: RawImage) -> bool:
-    """Whether the axes (frames, y, x) say that a 3-D array is a series of images, not of spectra."""
-    energies = any(axis.unit in ENERGY_UNITS for axis in raw.axes)
-    return [axis.navigate for axis in raw.axes[-3:]] == [True, False, False] and not energies
 
 
 def _plain(data: NDArray[Any]) -> NDArray[Any]:
@@ -69,76 +77,80 @@ def _plain(data: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(data, dtype=dtype)
 
 
-def _mean(frames: list[NDArray[Any]]) -> NDArray[Any]:
-    """Average in float64, kept as float32 where the frames have no more digits than that."""
-    total = np.zeros(frames[0].shape)
-    for frame in frames:
-        total += frame
-    exact = frames[0].dtype.itemsize > 4 or (frames[0].dtype.kind in "iu" and frames[0].dtype.itemsize > 2)
-    return (total / len(frames)).astype(np.float64 if exact else np.float32)
-
-
-def _flatten(raw: RawImage, where: str) -> tuple[NDArray[Any], int, tuple[str, ...]]:
-    """The image, the number of frames in it, and notes; raises ReadError for arrays that are no image."""
-    data = raw.data
-    while data.ndim > 2 and data.shape[0] == 1:
-        data = data[0]
-    if data.ndim == 2:
-        return _plain(data), 1, ()
-    if data.ndim != 3 or not _is_stack(raw):
-        what = "is not known to be a stack of frames" if data.ndim == 3 else f"has {data.ndim} dimension(s)"
-        raise ReadError(
-            f"{where}: shape {raw.data.shape} {what}; an image has 2 dimensions, a stack of frames (n, y, x) 3: "
-            "export one image"
-        )
-    frames = [_plain(frame) for frame in data]
-    used = [frame for frame in frames if _varies(frame)] or frames[:1]
-    left_out = f", {len(frames) - len(used)} blank ones left out" if len(used) < len(frames) else ""
-    note = f"{where}: {len(used)} frames were averaged as they are{left_out}; no drift between them was corrected"
-    return _mean(used), len(used), (note,)
-
-
-def _mark_bad(pixels: NDArray[Any], where: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Pixels with every impossible value as NaN, and a note; raises ReadError where they are too many."""
+def _bad(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Pixels that no detector gives; None where there are none."""
     if pixels.dtype.kind != "f":
-        return pixels, ()
+        return None
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(pixels) < BEYOND_ANY_DETECTOR)
-    count = int(bad.sum())
-    if count == 0:
-        return pixels, ()
-    if count > MOST_BAD * pixels.size:
-        raise ReadError(
-            f"{where}: {count / pixels.size:.0%} of the pixels are not finite numbers; "
-            f"at most {MOST_BAD:.0%} may be missing"
-        )
-    return np.where(bad, np.array(np.nan, pixels.dtype), pixels), (f"{where}: {count} pixels are missing (not finite)",)
+    return bad if bad.any() else None
 
 
-def grey(raw: RawImage, where: str) -> GreyImage:
-    """The 2-D image in an array.
+def missing(pixels: NDArray[Any]) -> int:
+    """Number of pixels that are NaN."""
+    return int(np.isnan(pixels).sum()) if pixels.dtype.kind == "f" else 0
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _kind(raw: RawImage) -> str:
+    """What an array is instead of an image, told by its axes and their units; empty where it may be one."""
+    units, dimensions = [axis.unit or "" for axis in raw.axes], raw.data.ndim
+    if any(unit in ENERGY_UNITS for unit in units):
+        return ("a spectrum", "a row of spectra", "a spectrum image")[min(dimensions, 3) - 1]
+    if dimensions > 1 and any(is_reciprocal(unit) for unit in units[-2:]):
+        return "a diffraction pattern" if dimensions == 2 else "a set of diffraction patterns"
+    if [axis.navigate for axis in raw.axes] == [True, True, False]:
+        return "a spectrum image"
+    return "a 4-D data set" if dimensions == 4 else ""
+
+
+def frames_of(raw: RawImage, where: str) -> Frames:
+    """The frames in an array.
 
     Parameters
     ----------
     raw
-        What a reader found: (y, x), or (n, y, x) where its axes say that n counts frames.
+        What a reader found: (y, x), or (n, y, x) where its axes say that n counts frames.  The pixels of what is no
+        image are never looked at.
     where
         Name of the image in sentences.
-
-    Returns
-    -------
-    Integers as stored, floats as float32 or float64, native and contiguous; frames averaged; impossible values NaN.
 
     Raises
     ------
     ReadError
-        For colours, complex or boolean values, other dimensions, too few pixels or too many missing ones.
+        For spectra, diffraction patterns, colours, complex or boolean values, other dimensions, too few pixels or too
+        many missing ones.
     """
-    _check_kind(raw, where)
-    pixels, frames, notes = _flatten(raw, where)
-    if min(pixels.shape) < SMALLEST_SIDE:
-        ny, nx = pixels.shape
+    data, shown = raw.data, f"{where}: {_sizes(raw.data.shape)}"
+    kind = _kind(raw)
+    if kind and data.ndim != 4:
+        raise ReadError(f"{where}: {kind} ({_sizes(data.shape)}), not an image; export the image itself")
+    if kind:
+        raise ReadError(
+            f"{where}: {kind} ({_sizes(data.shape)}), not an image: it has 4 dimensions; "
+            "export the image of a virtual detector"
+        )
+    if data.dtype.kind not in "iuf":
+        raise ReadError(
+            f"{where} {NO_NUMBERS.get(data.dtype.kind, f'holds {one_line(data.dtype)} instead of numbers')}"
+        )
+    while data.ndim > 2 and data.shape[0] == 1:
+        data = data[0]
+    if data.ndim == 2:
+        data = data[None]
+    elif data.ndim != 3 or not is_stack(raw.axes):
+        what = "is not known to be a stack" if data.ndim == 3 else f"has {data.ndim} dimension(s)"
+        raise ReadError(f"{shown} {what}; an image has 2 dimensions, a stack of frames (n, y, x) 3: export one image")
+    if min(data.shape[1:]) < SMALLEST_SIDE:
+        ny, nx = data.shape[1:]
         raise ReadError(f"{where}: {nx} x {ny} pixels are too few; at least {SMALLEST_SIDE} along each side are needed")
-    pixels, missing = _mark_bad(pixels, where)
-    said = tuple(f"{where}: {note}" for note in raw.notes)
-    return GreyImage(pixels, frames, (*said, *notes, *missing))
+    found = Frames(data, where)
+    if len(found) == 1 and missing(found[0]) > MOST_BAD * found[0].size:
+        part = missing(found[0]) / found[0].size
+        raise ReadError(
+            f"{where}: {part:.0%} of the pixels are not finite numbers; at most {MOST_BAD:.0%} may be missing"
+        )
+    return found

@@ -1,4 +1,4 @@
-"""Which files belong together: NAME_HAADF and NAME_ABF are one image set, everything else stands alone."""
+"""Which files belong together: those whose names differ in the detector alone are one image set."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ReadError
-from .formats import SUFFIXES
+from .formats import SUFFIXES, is_store
 from .text import one_line
 
 log = logging.getLogger(__name__)
 
-DETECTOR = re.compile(r"^(?P<name>.+)[_\- ](?P<detector>HAADF|ADF|ABF)$", re.IGNORECASE | re.DOTALL)
+DETECTOR = re.compile(r"(?:^|[_\- ])(?P<detector>HAADF|ADF|ABF)(?=[_\- ]|$)", re.IGNORECASE)
+"""A detector as a whole word of a stem, with what stands before it."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,30 @@ class ImageSet:
     paths: tuple[Path, ...]
 
 
-def common_name(stems: Sequence[str]) -> str:
-    """Name of files that belong together, from their stems: the NAME that _HAADF and _ABF share, else the first stem.
+def _split(stem: str) -> tuple[str, str, str] | None:
+    """What stands before and after the detector in a stem, and the detector; None for stems with none or with several.
 
-    >>> common_name(["KTO_HAADF", "KTO_ABF"]), common_name(["KTO_HAADF"])
-    ('KTO', 'KTO_HAADF')
+    >>> _split("KTO_HAADF"), _split("KTO_adf_cropped"), _split("KTO_ABF_HAADF"), _split("HAADF")
+    (('KTO', '', 'HAADF'), ('KTO', '_cropped', 'ADF'), None, None)
     """
-    found = [DETECTOR.match(stem) for stem in stems]
-    names = {match["name"].casefold() for match in found if match}
-    if len(stems) > 1 and all(found) and len(names) == 1 and found[0]:
-        return found[0]["name"]
+    found = list(DETECTOR.finditer(stem))
+    if len(found) != 1:
+        return None
+    before, after = stem[: found[0].start()], stem[found[0].end() :]
+    return (before, after, found[0]["detector"].upper()) if before + after else None
+
+
+def common_name(stems: Sequence[str]) -> str:
+    """Name of files that belong together, from their stems: the rest where only the detector differs, else the first.
+
+    >>> common_name(["KTO_HAADF", "KTO_ABF"]), common_name(["KTO_HAADF"]), common_name(["a_ADF_1", "a_ABF_1"])
+    ('KTO', 'KTO_HAADF', 'a_1')
+    """
+    found = [_split(stem) for stem in stems]
+    rests = {(split[0].casefold(), split[1].casefold()) for split in found if split}
+    if len(stems) > 1 and all(found) and len(rests) == 1 and found[0]:
+        before, after, _ = found[0]
+        return before + after if before else after[1:]
     return stems[0]
 
 
@@ -54,7 +69,8 @@ def _readable(folder: Path) -> list[Path]:
     """Files of a folder (not of those in it) with a readable suffix; links that lead out of it are refused."""
     kept = []
     for path in sorted(folder.iterdir(), key=natural):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith((".", "~")) or not path.is_file():
+        hidden = path.name.startswith((".", "~"))
+        if hidden or path.suffix.lower() not in SUFFIXES or not (path.is_file() or is_store(path)):
             continue
         if path.is_symlink() and not _inside(path, folder):
             log.warning("%s leads out of its folder; left out", one_line(path.name))
@@ -70,7 +86,7 @@ def _expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         if not path.exists():
             raise ReadError(f"{one_line(path)}: no such file or folder")
         try:
-            found = _readable(path) if path.is_dir() else [path]
+            found = _readable(path) if path.is_dir() and not is_store(path) else [path]
         except OSError as error:
             raise ReadError(f"{one_line(path)}: cannot be listed: {error.strerror}") from error
         files |= dict.fromkeys(Path(os.path.abspath(file)) for file in found)
@@ -79,11 +95,11 @@ def _expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 def _pairs(files: list[Path]) -> list[tuple[str, Path, Path]]:
     """(name, bright, dark) of files that belong together; of several candidates those with one suffix, then HAADF."""
-    groups: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[tuple[Path, str, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for file in files:
-        match = DETECTOR.match(file.stem)
-        if match:
-            groups[file.parent, match["name"].casefold()][match["detector"].upper()].append(file)
+        split = _split(file.stem)
+        if split:
+            groups[file.parent, split[0].casefold(), split[1].casefold()][split[2]].append(file)
     pairs = []
     for found in groups.values():
         bright, dark = [*found["HAADF"], *found["ADF"]], found["ABF"]
@@ -142,9 +158,9 @@ def group_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[ImageSet]:
 
     Returns
     -------
-    One set per area: NAME_HAADF (or NAME_ADF) with NAME_ABF of the same folder is called NAME, any other file after
-    its stem.  Where two names collide the extension is kept, then the folder's name put before.  The order is that of
-    the files.
+    One set per area: NAME_HAADF (or NAME_ADF) with NAME_ABF of the same folder is called NAME, A_HAADF_B with A_ABF_B
+    is called A_B, any other file after its stem.  Where two names collide the extension is kept, then the folder's name
+    put before.  The order is that of the files.
 
     Raises
     ------

@@ -22,6 +22,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def fingerprint(path: Path) -> tuple[int, str]:
+    """Bytes and SHA-256 (hex) of an input: a file, or a folder that is one image, by the names and bytes in it."""
+    if not path.is_dir():
+        return path.stat().st_size, sha256(path)
+    total, digest = 0, hashlib.sha256()
+    for part in sorted(part for part in path.rglob("*") if part.is_file()):
+        total += part.stat().st_size
+        digest.update(f"{part.relative_to(path).as_posix()}\0{sha256(part)}\n".encode("utf-8", "surrogateescape"))
+    return total, digest.hexdigest()
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -47,23 +47,36 @@ def _table(section: BaseModel) -> Any:
     table = tomlkit.table()
     table.add(tomlkit.comment(_sentence(type(section))))
     values = section.model_dump(mode="json")
-    for name, field in type(section).model_fields.items():
+    fields = type(section).model_fields
+    tables = {name for name in fields if any(isinstance(entry, BaseModel) for entry in _items(getattr(section, name)))}
+    # What follows a table inside a section would be read as a part of it: tables go last.
+    for name, field in sorted(fields.items(), key=lambda item: item[0] in tables):
         table.add(tomlkit.comment(describe(field)))
         if values[name] is None:
             table.add(tomlkit.comment(f"{name} ="))
+        elif name in tables:
+            table.add(name, _entries(getattr(section, name)))
         else:
             table.add(name, values[name])
     return table
 
 
+def _items(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
 def _entries(entries: tuple[BaseModel, ...]) -> Any:
-    """An array of tables for what belongs to single images."""
+    """An array of tables: columns of a structure, or what belongs to single images."""
     import tomlkit
 
     array = tomlkit.aot()
     for entry in entries:
         table = tomlkit.table()
         for name, value in entry.model_dump(mode="json", exclude_none=True).items():
+            if isinstance(value, dict):
+                inline = tomlkit.inline_table()
+                inline.update(value)
+                value = inline
             table.add(name, value)
         array.append(table)
     return array
@@ -79,6 +92,8 @@ def to_toml(recipe: Recipe) -> str:
     )
     for name in type(recipe).model_fields:
         value = getattr(recipe, name)
+        if value is None:
+            continue
         if isinstance(value, BaseModel):
             document.add(tomlkit.nl())
             document.add(name, _table(value))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..fitting.directions import coherence
 from ..flags import Flag
 from ..model.analysis import Analysis
 from ..model.columns import Columns
@@ -136,6 +137,30 @@ def precision(analysis: Analysis) -> dict[str, Any]:
     return found
 
 
+def mean_displacement(analysis: Analysis) -> dict[str, Any] | None:
+    """Mean vector of all cells as they are reported (x right, y down), its scatter and standard error in pm, and how
+    well the directions agree; None where fewer than two cells have a vector.
+
+    The standard error takes cells for independent; those of one image share tilt and drift.
+    """
+    moved = analysis.displacement
+    if moved is None or moved.valid.sum() < 2:
+        return None
+    vectors = moved.uv[moved.valid]
+    mean, sd = vectors.mean(axis=0), vectors.std(axis=0, ddof=1)
+    agreement, level = coherence(vectors)
+    return {
+        "cells": len(vectors),
+        "mean_pm": mean,
+        "sem_pm": sd / np.sqrt(len(vectors)),
+        "sd_pm": sd,
+        "magnitude_pm": float(np.hypot(*mean)),
+        "angle_deg": float(np.degrees(np.arctan2(-mean[1], mean[0]))),
+        "coherence": agreement,
+        "p_value": level,
+    }
+
+
 def interface(analysis: Analysis) -> dict[str, Any] | None:
     """Where the edge of the crystal is; None where there is none."""
     found = analysis.interface
@@ -162,6 +187,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "signals": list(micrograph.signals),
         "shape": list(micrograph.shape),
         "frames": micrograph.frames,
+        "frame_shifts_px": plain(micrograph.frame_shifts_px),
         "recipe": analysis.recipe.digest(),
         "inputs": {one.name: one.sha256 for one in micrograph.inputs},
         "counts": plain(counts(analysis)),
@@ -169,6 +195,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "lattice": plain(lattice(analysis)),
         "signal_shift_px": plain(dict(analysis.signal_shift_px)),
         "reference": plain(reference(analysis)),
+        "displacement": plain(mean_displacement(analysis)),
         "precision": plain(precision(analysis)),
         "interface": plain(interface(analysis)),
         "checks": [plain(vars(check)) for check in checks],

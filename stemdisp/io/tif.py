@@ -1,4 +1,4 @@
-"""TIFF: plain files, those of ImageJ and Fiji with their calibration, and stacks of pages."""
+"""TIFF: plain files, those of microscopes, ImageJ, HyperSpy and OME with their calibration, and stacks of pages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import ReadError
+from . import tif_calibration
 from .detectors import recognise
-from .formats import Axis, RawImage, check_size
+from .formats import Axis, RawImage, check_size, is_image, placeholder
 from .text import one_line
 
 MOST_PAGES = 4096
@@ -41,55 +44,42 @@ def _check_chain(path: Path) -> None:
             (page,) = struct.unpack(order + offset, file.read(struct.calcsize(order + offset)))
 
 
-def _scales(page: Any, imagej: dict[str, Any]) -> tuple[float | None, float | None, str | None]:
-    """Width and height of a pixel and their unit.
-
-    Resolution tags count pixels per unit; only ImageJ says which unit, the tag's own inch being a printer's.
-    """
-    unit = imagej.get("unit")
-    if unit is None:
-        return None, None, None
-
-    def scale(name: str) -> float | None:
-        tag = page.tags.get(name)
-        numerator, denominator = tag.value if tag is not None else (0, 0)
-        return denominator / numerator if numerator else None
-
-    x = scale("XResolution")
-    y = scale("YResolution")
-    return x, x if y is None else y, str(imagej.get("yunit") or unit)
-
-
-def _check_page(path: Path, page: Any, axes: str) -> tuple[str, ...]:
-    """Notes on how a page stores grey; raises ReadError for colours."""
-    photometric = getattr(page.photometric, "name", "MINISBLACK")
-    if "S" in axes or photometric not in ("MINISBLACK", "MINISWHITE"):
-        raise ReadError(f"{one_line(path.name)} is a colour image ({photometric}); export the raw grey values")
-    if photometric == "MINISWHITE":
+def _notes(page: Any) -> tuple[str, ...]:
+    """What a page says of how it wants to be shown."""
+    if getattr(page.photometric, "name", "") == "MINISWHITE":
         return ("the file asks to be shown inverted (white is zero); its values are used as stored",)
     return ()
 
 
-def _series(path: Path, series: Any, imagej: dict[str, Any]) -> list[RawImage]:
+def _is_colour(page: Any, axes: str) -> bool:
+    return "S" in axes or getattr(page.photometric, "name", "MINISBLACK") not in ("MINISBLACK", "MINISWHITE")
+
+
+def _series(path: Path, tif: Any, number: int) -> list[RawImage]:
+    series = tif.series[number]
     page = series.keyframe
-    notes = _check_page(path, page, series.axes)
-    compressed = int(page.compression) != 1 or page.bitspersample < 8
-    check_size(path, series.shape, series.dtype.itemsize, path.stat().st_size, compressed=compressed)
-    x, y, unit = _scales(page, imagej)
+    x, y, unit = tif_calibration.of_series(tif, number, page)
     stacked = tuple(Axis(letter, navigate=True if letter in FRAME_AXES else None) for letter in series.axes[:-2])
     plane = (Axis("y", y, unit, False), Axis("x", x, unit, False))
+    if _is_colour(page, series.axes):
+        colours = np.dtype([(name, "u1") for name in "rgb"])
+        return [placeholder("", (page.imagelength, page.imagewidth), colours, plane)]
+    labels = tif_calibration.names(tif, number)
+    detectors = series.ndim == 3 and len(labels) == series.shape[0] and any(recognise(label) for label in labels)
+    if not detectors and not is_image(series.shape, series.dtype, stacked + plane):
+        return [placeholder("", series.shape, series.dtype, stacked + plane)]
+    compressed = int(page.compression) != 1 or page.bitspersample < 8
+    check_size(path, series.shape, series.dtype.itemsize, path.stat().st_size, compressed=compressed)
     data = series.asarray(maxworkers=1)
-    labels = [str(label) for label in imagej.get("Labels", ())]
-    if data.ndim == 3 and len(labels) == len(data) and any(recognise(label) for label in labels):
-        return [RawImage(label, data[i], plane, notes=notes) for i, label in enumerate(labels)]
-    return [RawImage(labels[0] if data.ndim == 2 and labels else "", data, stacked + plane, notes=notes)]
+    if detectors and data.ndim == 3:
+        return [RawImage(label, data[i], plane, notes=_notes(page)) for i, label in enumerate(labels)]
+    return [RawImage(labels[0] if data.ndim == 2 and labels else "", data, stacked + plane, notes=_notes(page))]
 
 
 def images(path: Path) -> list[RawImage]:
-    """Every series of pages of equal shape; slices of a stack apart where ImageJ labels them with their detectors."""
+    """Every series of pages of equal shape; slices of a stack apart where they are labelled with their detectors."""
     import tifffile
 
     _check_chain(path)
     with tifffile.TiffFile(path, _multifile=False) as tif:
-        imagej = tif.imagej_metadata or {} if tif.is_imagej else {}
-        return [image for series in tif.series for image in _series(path, series, imagej)]
+        return [image for number in range(len(tif.series)) for image in _series(path, tif, number)]

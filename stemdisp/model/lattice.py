@@ -65,7 +65,3 @@ class Lattice:
     def fractional(self, xy: Floats) -> Floats:
         """(N, 2) positions ``xy`` in px as multiples of a and b from the origin."""
         return np.asarray((xy - self.origin) @ np.linalg.inv(self.cell))
-
-    def to_crystal(self, vectors: Floats) -> Floats:
-        """(N, 3) crystal directions (Cartesian, in angstrom) of image vectors (N, 2) in px."""
-        return np.asarray(vectors @ np.linalg.inv(self.cell) @ self.motif.cell_3d)

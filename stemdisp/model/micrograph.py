@@ -73,7 +73,9 @@ class Micrograph:
     """Signals of one area on one pixel grid.
 
     ``signals`` maps names (HAADF, ABF ...) to images of equal shape; ``pixel_size`` is None where nothing said it.
-    ``notes`` are plain sentences about what reading had to decide (units guessed, channels skipped).
+    ``notes`` are plain sentences about what reading had to decide (units guessed, channels skipped).  Where a stack of
+    frames was aligned, ``frame_shifts_px`` (F, 2) (x, y) says where they stood: what is at p here was at p + shift
+    there; frames that were left out have NaN.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Micrograph:
     notes: tuple[str, ...] = ()
     frames: int = 1
     metadata: Mapping[str, str] = field(default_factory=dict)
+    frame_shifts_px: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if not self.signals:

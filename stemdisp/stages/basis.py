@@ -13,8 +13,18 @@ from numpy.typing import NDArray
 
 from ..crystal import Motif
 from ..errors import StageError
-from ..fitting.fourier import CellFit, find_cell, fold, local_amplitude, spectrum
+from ..fitting.fourier import (
+    CellFit,
+    Spectrum,
+    expected,
+    find_cell,
+    fold,
+    local_amplitude,
+    spectrum,
+    strongest,
+)
 from ..fitting.peaks import filled
+from ..materials import format_indices
 from ..model.columns import Columns
 from ..model.lattice import Lattice
 from ..model.micrograph import PixelSize, Signal
@@ -64,16 +74,45 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
         No lattice stands above chance.
     """
     image = signal.contrast * filled(signal.image)
-    found = _search(image, motif, pixel_size, recipe, signal.name)
+    power = spectrum(image)
+    found = _search(power, motif, pixel_size, recipe, signal.name)
     if found.significance < recipe.significance:
+        seen = _spacings(power, motif, pixel_size, signal.name)
         raise StageError(
-            f"{signal.name}: no lattice found: Fourier peaks of {motif.material.name} stand {found.significance:.1f} "
-            f"times above chance, {recipe.significance:g} are needed; check material, zone and pixel size"
+            f"{signal.name}: no lattice found: Fourier peaks of {_named(motif)} stand {found.significance:.1f} times "
+            f"above chance, {recipe.significance:g} are needed; {seen}; check material, zone and pixel size"
         )
     _compare(Lattice(motif, np.zeros(2), found.cell[0], found.cell[1]), pixel_size, recipe, signal.name)
     centre = _best_ordered(image, found.cell)
-    origin = _origin(image, motif, found.cell, centre, signal.name)
-    return Lattice(motif, origin, found.cell[0], found.cell[1])
+    return _placed(image, motif, found.cell, centre, signal.name)
+
+
+def _named(motif: Motif) -> str:
+    return f"{motif.material.name} along {format_indices(motif.zone)}"
+
+
+def _pair(vectors: Floats) -> str:
+    """Lengths of two vectors and the angle between them (of lines, so at most 90 degrees)."""
+    one, other = np.linalg.norm(vectors, axis=1)
+    angle = np.degrees(np.arccos(min(1.0, abs(vectors[0] @ vectors[1]) / (one * other))))
+    return f"{one:.3g} and {other:.3g} {{unit}} at {angle:.0f} deg"
+
+
+def _spacings(power: Spectrum, motif: Motif, pixel_size: PixelSize | None, signal: str) -> str:
+    """What repeats in the image, and what should."""
+    seen = strongest(power)
+    if len(seen) < 2:
+        return "nothing in the image repeats clearly in two directions"
+    per_px = np.ones(2) if pixel_size is None else pixel_size.xy_pm / 100
+    unit = "px" if pixel_size is None else "A"
+    frequencies = seen / per_px
+    spacings = frequencies / (frequencies**2).sum(axis=1, keepdims=True)
+    ideal = expected(motif.cell_A, motif.fractions, motif.contrast(signal), 1 / FINEST_A)
+    wanted = ideal / (ideal**2).sum(axis=1, keepdims=True)
+    return (
+        f"the strongest planes in the image are {_pair(spacings).format(unit=unit)}, those of {motif.material.name} "
+        f"{_pair(wanted).format(unit='A')}"
+    )
 
 
 def _compare(found: Lattice, pixel_size: PixelSize | None, recipe: BasisSection, signal: str) -> None:
@@ -82,19 +121,13 @@ def _compare(found: Lattice, pixel_size: PixelSize | None, recipe: BasisSection,
     off = np.abs(found.scale_pm / known - 1).max()
     if off <= FARTHEST * recipe.scale_tolerance and abs(found.shear_deg) <= LARGEST_SHEAR_DEG:
         return
-    physical = found.cell * known / 100
-    a, b = np.linalg.norm(physical, axis=1)
-    angle = np.degrees(np.arccos(physical[0] @ physical[1] / (a * b)))
-    ideal_a, ideal_b = np.linalg.norm(found.motif.cell_A, axis=1)
     raise StageError(
-        f"{signal}: no lattice found: the image repeats by {a:.3g} and {b:.3g} A at {angle:.0f} deg, "
-        f"{found.motif.material.name} by {ideal_a:.3g} and {ideal_b:.3g} A at 90 deg; "
-        "check material, zone and pixel size"
+        f"{signal}: no lattice found: the image repeats by {_pair(found.cell * known / 100).format(unit='A')}, "
+        f"{_named(found.motif)} by {_pair(found.motif.cell_A).format(unit='A')}; check material, zone and pixel size"
     )
 
 
-def _search(image: Floats, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str) -> CellFit:
-    power = spectrum(image)
+def _search(power: Spectrum, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str) -> CellFit:
     if pixel_size is None:
         low, high = SCALE_RANGE_PX_PER_A
         scales = np.exp(np.arange(np.log(low), np.log(high), 0.012))
@@ -126,26 +159,43 @@ def _best_ordered(image: Floats, cell: Floats) -> Floats:
     return (np.array([x + margin_x, y + margin_y]) + 0.5) * block - 0.5
 
 
-def _origin(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: str) -> Floats:
-    """(2,) where the motif's (0, 0) lies nearest to ``centre``: the shift at which the average cell looks most like
-    the motif."""
+def _placed(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: str) -> Lattice:
+    """The lattice whose (0, 0) lies nearest to ``centre``, at the shift at which the average cell looks most like the
+    motif.
+
+    The power spectrum is the same from behind: of a motif without a two-fold axis both directions are tried.
+    """
     ny, nx = image.shape
     y, x = np.indices((ny, nx))
     reach = FOLD_CELLS / 2 * np.linalg.norm(cell, axis=1).max()
     weight = (np.hypot(x - centre[0], y - centre[1]) <= reach).astype(float)
     average = fold(image, centre, cell, FOLD_BINS, weight)
+    best: tuple[float, Floats, int] = (-np.inf, np.zeros(2), 1)
+    for sign in (1, -1):
+        expected_cell = _average_cell(sign * motif.fractions, motif, signal)
+        match = np.fft.irfft2(
+            np.fft.rfft2(average - average.mean()) * np.conj(np.fft.rfft2(expected_cell - expected_cell.mean())),
+            s=average.shape,
+        )
+        j, i = np.unravel_index(int(match.argmax()), match.shape)
+        # A motif with a two-fold axis fits both ways but for rounding: the first is kept.
+        if match[j, i] > best[0] * (1 + 1e-6):
+            shift = np.array([i + _vertex(match[j], int(i)), j + _vertex(match[:, i], int(j))]) / FOLD_BINS
+            best = (float(match[j, i]), shift, sign)
+    _, shift, sign = best
+    origin = np.asarray(centre + ((shift + 0.5) % 1.0 - 0.5) @ cell)
+    return Lattice(motif, origin, sign * cell[0], sign * cell[1])
+
+
+def _average_cell(fractions: Floats, motif: Motif, signal: str) -> Floats:
+    """(bins, bins) cell as the motif makes one expect it, with its columns at ``fractions``."""
     grid = np.arange(FOLD_BINS) / FOLD_BINS + 0.5 / FOLD_BINS
-    expected = np.zeros((FOLD_BINS, FOLD_BINS))
-    for fraction, strength in zip(motif.fractions, motif.contrast(signal), strict=True):
+    cell = np.zeros((FOLD_BINS, FOLD_BINS))
+    for fraction, strength in zip(fractions, motif.contrast(signal), strict=True):
         away = np.stack(np.meshgrid(grid - fraction[0], grid - fraction[1]), axis=-1)
         away = (away + 0.5) % 1.0 - 0.5
-        expected += strength * np.exp(-((away @ motif.cell_A) ** 2).sum(axis=-1) / (2 * 0.5**2))
-    match = np.fft.irfft2(
-        np.fft.rfft2(average - average.mean()) * np.conj(np.fft.rfft2(expected - expected.mean())), s=average.shape
-    )
-    j, i = np.unravel_index(int(match.argmax()), match.shape)
-    shift = np.array([i + _vertex(match[j], int(i)), j + _vertex(match[:, i], int(j))]) / FOLD_BINS
-    return np.asarray(centre + ((shift + 0.5) % 1.0 - 0.5) @ cell)
+        cell += strength * np.exp(-((away @ motif.cell_A) ** 2).sum(axis=-1) / (2 * 0.5**2))
+    return cell
 
 
 def _vertex(values: Floats, i: int) -> float:

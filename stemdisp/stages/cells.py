@@ -24,7 +24,8 @@ def cells(columns: Columns, lattice: Lattice) -> UnitCells:
     Raises
     ------
     StageError
-        Not a single cell is complete: whatever the lattice was found on, it shows nothing that could be measured.
+        Not a single cell is complete, though the sites are resolved: whatever the lattice was found on, it shows
+        nothing that could be measured.
     """
     motif, material = lattice.motif, lattice.motif.material
     moving = np.flatnonzero(columns.of_site(material.moving))
@@ -40,7 +41,8 @@ def cells(columns: Columns, lattice: Lattice) -> UnitCells:
     complete = known.all(axis=1)
     centroid = np.where(complete[:, None], columns.xy[rows].mean(axis=1), np.nan)
     usable = columns.usable[moving]
-    if not (complete & usable).any():
+    unresolved = (columns.flags & int(Flag.UNRESOLVED)) > 0
+    if not (complete & usable).any() and not unresolved.any():
         raise StageError(
             f"none of the {len(moving)} {material.moving} columns can be measured against its {material.reference} "
             "neighbours; check material and zone, or use an image of higher dose"

@@ -1,5 +1,5 @@
 """One table from several signals: cations from the signal the recipe trusts for positions, oxygen from the one that
-shows it.
+shows it, and so the cations that the first does not resolve.
 
 The shift between the signals (scan, tilt, detector) is measured on the brightest site's columns and taken off, so that
 no distance is ever taken between positions of two signals that were not aligned on the same columns.
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ..flags import Flag
 from ..model.columns import Columns
 from ..model.lattice import Lattice
 
@@ -19,7 +20,8 @@ from ..model.lattice import Lattice
 def combine(
     by_signal: Mapping[str, Columns], lattice: Lattice, positions: str, oxygen: str
 ) -> tuple[Columns, dict[str, tuple[float, float]]]:
-    """Columns (N rows, as in every signal) with oxygen from another signal, and the shift (x, y) px of each signal.
+    """Columns (N rows, as in every signal) with oxygen, and what is not resolved, from another signal, and the shift
+    (x, y) px of each signal.
 
     ``positions`` and ``oxygen`` name the signals; the shift is the median over the reference site's columns usable in
     both.
@@ -35,7 +37,8 @@ def combine(
     if oxygen == positions:
         return base, shifts
     other = by_signal[oxygen]
-    rows = motif.oxygen[base.site]
+    shoulder = (base.flags & int(Flag.UNRESOLVED)) > 0
+    rows = motif.oxygen[base.site] | (shoulder & ((other.flags & int(Flag.UNRESOLVED)) == 0))
     merged: dict[str, NDArray[np.generic]] = {
         name: np.where(rows.reshape(-1, *[1] * (array.ndim - 1)), getattr(other, name), array)
         for name, array in base.arrays().items()

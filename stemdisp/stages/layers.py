@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fitting.directions import coherence
 from ..model.fields import VectorField
 from ..model.interface import Interface
 from ..model.profile import Profile
@@ -23,8 +24,7 @@ def layers(
     Returns
     -------
     Profile
-        L rows from layer 0 inwards. Coherence and p-value are those of Rayleigh's test of uniform directions (Mardia
-        and Jupp, Directional Statistics, 2000, doi 10.1002/9780470316979).
+        L rows from layer 0 inwards. Coherence and p-value are those of Rayleigh's test of uniform directions.
     """
     usable = field.valid
     numbers = np.arange(int(interface.layer.max(initial=-1)) + 1)
@@ -67,16 +67,5 @@ def _row(
     row["magnitude_pm"] = float(np.linalg.norm(field.uv[chosen].mean(axis=0)))
     if polarization is not None:
         row["polarization_uC_cm2"] = float(np.linalg.norm(polarization.uv[chosen].mean(axis=0)))
-    length = field.magnitude[chosen]
-    directions = field.uv[chosen][length > 0] / length[length > 0, None]
-    if len(directions):
-        row["coherence"] = float(np.linalg.norm(directions.mean(axis=0)))
-        row["p_value"] = rayleigh(row["coherence"], len(directions))
+    row["coherence"], row["p_value"] = coherence(field.uv[chosen])
     return row
-
-
-def rayleigh(coherence: float, n: int) -> float:
-    """Level at which ``n`` directions of mean resultant length ``coherence`` are not uniform (second-order
-    approximation)."""
-    z = n * coherence**2
-    return float(np.clip(np.exp(-z) * (1 + (2 * z - z**2) / (4 * n)), 0.0, 1.0))

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..crystal import Motif
 from ..errors import RecipeError
-from ..materials import format_indices
+from ..materials import Material
 from ..model.fields import VectorField
 from ..recipe import PolarizationSection
 
@@ -40,21 +40,16 @@ def polarization(field: VectorField, motif: Motif, signal: str, recipe: Polariza
     Raises
     ------
     RecipeError
-        The crystal's table has no dilution for this zone and signal.
+        A number that the model needs is neither in the recipe nor in the crystal's table.
     """
     material = motif.material
     model = material.polarization if recipe.model == "material" else recipe.model
     if model == "none":
         return None
-    site = material.moving if model == "moving_site" else material.reference
-    charge = recipe.charge if recipe.charge is not None else material.charge(site)
-    weight = _weight(motif, signal, recipe) if model == "moving_site" else 1.0
-    sign: Literal[1, -1] = 1 if model == "moving_site" else -1
-    factor = sign * UC_CM2_PER_E_A2 * charge / material.volume_A3 / weight / 100
-    source = material.charge_source if recipe.charge is None else "recipe"
-    shared = f", {material.moving} displacement = column displacement / {weight:g}" if weight != 1 else ""
-    rest = "rest" if model == "moving_site" else f"{material.moving} and O"
-    assumption = f"{model}: {site} moves in a rigid {rest}, Z* = {charge:+g} e ({source}){shared}"
+    if model == "kappa":
+        factor, assumption = _kappa(motif, recipe)
+    else:
+        factor, assumption = _rigid(motif, model, signal, recipe)
     return VectorField(
         "uC/cm2",
         field.xy,
@@ -65,14 +60,35 @@ def polarization(field: VectorField, motif: Motif, signal: str, recipe: Polariza
     )
 
 
-def _weight(motif: Motif, signal: str, recipe: PolarizationSection) -> float:
-    """Part of the moving atom's displacement that its column image shows."""
-    if recipe.dilution is not None:
-        return recipe.dilution
-    known = motif.material.dilution.get(motif.zone, {})
-    if signal not in known:
-        raise RecipeError(
-            f"{motif.material.name} {format_indices(motif.zone)} has no dilution for {signal}; "
-            "set [polarization] dilution"
-        )
-    return known[signal]
+def _given(value: float | None, field: str, material: Material, what: str) -> float:
+    if value is None:
+        raise RecipeError(f"{material.name} has no {what}; set {field} or [polarization] model = none")
+    return value
+
+
+def _kappa(motif: Motif, recipe: PolarizationSection) -> tuple[float, str]:
+    """Polarization per pm, and the sentence that says where it comes from."""
+    material = motif.material
+    known = recipe.kappa if recipe.kappa is not None else material.kappa
+    kappa = _given(known, "[polarization] kappa", material, "known polarization per displacement")
+    source = material.kappa_source if recipe.kappa is None else "recipe"
+    return kappa, f"kappa: {kappa:+g} uC/cm2 per pm of {material.moving} against {material.reference} ({source})"
+
+
+def _rigid(
+    motif: Motif, model: Literal["moving_site", "reference_site"], signal: str, recipe: PolarizationSection
+) -> tuple[float, str]:
+    """The same where one site moves in a rigid rest."""
+    material = motif.material
+    site, other = material.moving, material.reference
+    sign, weight = 1, motif.dilution(signal) if recipe.dilution is None else recipe.dilution
+    if model == "reference_site":
+        site, other, sign, weight = other, site, -1, 1.0
+    known = recipe.charge if recipe.charge is not None else material.charge(site)
+    charge = _given(known, "[polarization] charge", material, f"Born effective charge of {site}")
+    volume = _given(material.volume_A3, "[structure] volume", material, "volume of the unit cell")
+    source = material.charge_source if recipe.charge is None else "recipe"
+    shared = f", {material.moving} displacement = column displacement / {weight:.3g}" if weight != 1 else ""
+    rest = "rest" if model == "moving_site" else f"{other} and O"
+    factor = sign * UC_CM2_PER_E_A2 * charge / volume / weight / 100
+    return factor, f"{model}: {site} moves in a rigid {rest}, Z* = {charge:+g} e ({source}){shared}"

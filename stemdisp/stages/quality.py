@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..fitting.directions import coherence
 from ..flags import SENTENCES, Flag
 from ..model.cells import UnitCells
 from ..model.columns import Columns
@@ -20,6 +21,12 @@ CALIBRATION_TOLERANCE = 0.03
 
 LARGE_OFFSET_PM = 5.0
 """Reference offset beyond which tilt or scan distortion is worth a warning."""
+
+FEWEST_CELLS = 3
+"""Cells without which there is no mean."""
+
+LOWEST_LEVEL = 1e-9
+"""Probabilities below this are not told apart: columns of one image share too much for that."""
 
 LARGE_SHARE = 0.1
 """Share of flagged columns worth a warning."""
@@ -38,7 +45,7 @@ def quality(
     ``shifts`` are the signals' shifts (x, y) px; ``pixel_size`` and ``displacement`` may be missing.
     """
     checks = [*_calibration(lattice, pixel_size), *_offset(displacement), *_shifts(shifts)]
-    checks += _flagged(columns, cells)
+    checks += [*_resolution(columns, lattice), *_flagged(columns, cells)]
     return Quality(tuple(checks))
 
 
@@ -65,10 +72,7 @@ def _offset(field: VectorField | None) -> list[Check]:
     if field is None:
         return []
     if field.offset is None or field.offset_std is None:
-        known = field.valid
-        mean = field.uv[known].mean(axis=0) if known.any() else np.zeros(2)
-        sentence = f"{field.assumption}; the mean of all cells is ({mean[0]:.1f}, {mean[1]:.1f}) pm"
-        return [Check("mean_displacement", float(np.hypot(*mean)), None, "pm", sentence)]
+        return _mean(field)
     size = float(np.hypot(*field.offset))
     error = float(np.hypot(*(field.offset * field.offset_std)) / size) if size else float(field.offset_std.max())
     sentence = (
@@ -81,6 +85,23 @@ def _offset(field: VectorField | None) -> list[Check]:
             f"; more than {LARGE_OFFSET_PM:g} pm: doubt displacements below this size, or tilt the specimen better"
         )
     return [Check("reference_offset", size, error, "pm", sentence, warn)]
+
+
+def _mean(field: VectorField) -> list[Check]:
+    """The mean of all cells where nothing was subtracted."""
+    known = field.uv[field.valid]
+    if len(known) < FEWEST_CELLS:
+        return []
+    mean, sem = known.mean(axis=0), known.std(axis=0, ddof=1) / np.sqrt(len(known))
+    size = float(np.hypot(*mean))
+    error = float(np.hypot(*(mean * sem)) / size) if size else float(sem.max())
+    agreement, level = coherence(known)
+    sentence = (
+        f"{field.assumption}; the mean of all {len(known)} cells is ({mean[0]:.1f} +- {sem[0]:.1f}, {mean[1]:.1f} +- "
+        f"{sem[1]:.1f}) pm; their directions agree to {agreement:.2f}, by chance with a probability of "
+        f"{max(level, LOWEST_LEVEL):.1g}{' or less' if level < LOWEST_LEVEL else ''} (Rayleigh)"
+    )
+    return [Check("mean_displacement", size, error, "pm", sentence)]
 
 
 def _shifts(shifts: Mapping[str, tuple[float, float]]) -> list[Check]:
@@ -98,10 +119,29 @@ def _shifts(shifts: Mapping[str, tuple[float, float]]) -> list[Check]:
     ]
 
 
+def _resolution(columns: Columns, lattice: Lattice) -> list[Check]:
+    """Sites that the position signal shows as shoulders only."""
+    motif, found = lattice.motif, []
+    for site, name in enumerate(columns.sites):
+        of_site = columns.of_site(name)
+        elsewhere = np.unique(columns.signal[of_site & (columns.signal > 0)])
+        empty = int((of_site & ((columns.flags & int(Flag.UNRESOLVED)) > 0)).sum())
+        closest = f"{name} columns are not resolved from their neighbours in {columns.signals[0]}"
+        if empty:
+            sentence = f"{closest}; {empty} are left without a position: use a sharper image, or one in which they show"
+            found.append(Check(f"unresolved_{name}", empty, None, "columns", sentence, True))
+        elif len(elsewhere) and not motif.oxygen[site]:
+            count = int((of_site & (columns.signal > 0)).sum())
+            sentence = f"{closest}; their positions come from {columns.signals[elsewhere[0]]}, aligned on the columns"
+            found.append(Check(f"unresolved_{name}", count, None, "columns", sentence, True))
+    return found
+
+
 def _flagged(columns: Columns, cells: UnitCells) -> list[Check]:
     found = []
+    measured = (columns.flags & int(Flag.FIXED_POSITION)) == 0
     for flag in (Flag.WEAK, Flag.NO_CONVERGENCE, Flag.FAR_FROM_LATTICE, Flag.BAD_PIXELS):
-        count = int(((columns.flags & int(flag)) > 0).sum())
+        count = int((measured & ((columns.flags & int(flag)) > 0)).sum())
         if count:
             share = count / len(columns)
             sentence = f"{count} columns are flagged {flag.name}: {SENTENCES[flag]}"

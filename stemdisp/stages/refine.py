@@ -10,14 +10,19 @@ Covariances are the inverse curvature of the fit times its mean square residual.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
 from ..fitting.joint import background_at, fit, initial_state
 from ..fitting.local import LocalFit, LocalProblem, cut_windows, fit_windows
-from ..fitting.problem import JointFit, Problem
+from ..fitting.problem import JointFit, Problem, State
+from ..fitting.profile import evaluate
+from ..fitting.resolve import resolved
 from ..fitting.surround import inside_share, phantoms
+from ..fitting.width import steepest
 from ..flags import Flag
 from ..model.columns import Columns
 from ..model.lattice import Lattice
@@ -27,15 +32,26 @@ from ..recipe import RefineSection
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SIGMA_A = 0.5
-"""Width (angstrom) the fit starts from: thermal motion and probe of an aberration-corrected microscope."""
+SIGMA_A, WIDTH_A = 0.5, (0.3, 1.4)
+"""Width (angstrom) of a column, from thermal motion and probe of an aberration-corrected microscope, that the fit
+starts from where the image shows none; and between which limits it starts."""
 
-RADIUS_BRIGHT_A, RADIUS_FAINT_A = 3.2, 2.2
-"""Where profiles end (angstrom): the tail of the brightest site counts under its neighbours, that of a faint site does
-not."""
+AT_RIM = 0.005
+"""Height of a profile, relative to its peak, that may be left at the rim of its window."""
+
+RADIUS_BRIGHT_A, RADIUS_FAINT_A = 4.0, 3.2
+"""Where profiles end (angstrom).  With 12 % of the peak in the tail, 3.2 and 2.2 stretch displacements by 6 %; these do
+by 1 %."""
 
 FAINT = 0.3
 """Contrast relative to the brightest site below which a site is faint."""
+
+GAUSSIAN_WIDTHS = 6.0
+"""Where profiles without a tail end at the latest, in starting widths."""
+
+WINDOW_WIDTHS = 2.5
+"""Radius of the window of weak columns, at least, in widths: in less than about two the slopes of the plane take a part
+of the displacement, and in blurred images turn its sign."""
 
 INNER = 0.45
 """Pixels farther from every column than this share of the shortest lattice vector are not fitted."""
@@ -82,19 +98,68 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
         The same rows with ``xy``, ``cov`` (px^2), ``amplitude``, ``sigma`` (px), ``background``, ``residual`` and
         ``flags``.
     """
-    problem, n = _problem(signal, columns, lattice, recipe)
-    scale = 100 / float(lattice.scale_pm.mean())
-    groups = int(problem.group.max()) + 1
-    tail = TAIL_START if problem.tail else 0.0
-    start = initial_state(problem, np.full(groups, SIGMA_A * scale), tail)
-    joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
+    scale, width = 100 / float(lattice.scale_pm.mean()), _width(signal, columns, lattice)
+    problem, n = _problem(signal, columns, lattice, recipe, width)
+    problem, joint = _joint(problem, width, recipe, device)
     strength = lattice.motif.contrast(signal.name)[columns.site]
     again = np.flatnonzero((strength < 1) & joint.state.free[:n])
-    local = _refit(signal, problem, joint, again, scale * recipe.weak_window, recipe, device)
+    window = max(scale * recipe.weak_window, WINDOW_WIDTHS * float(np.exp(joint.state.shape.log_sigma).max()))
+    local = _refit(signal, problem, joint, again, window, recipe, device)
     table = _table(signal, columns, problem, joint, again, local)
     moving = joint.moving[: len(columns)].copy()
     moving[again] = local.moving
-    return table.replace(flags=_flags(signal, table, problem, lattice, joint.runaway[: len(columns)], moving))
+    flags = _flags(signal, table, problem, lattice, joint.runaway[: len(columns)], moving)
+    shoulder = _shoulders(signal, table.replace(flags=flags), lattice, problem, joint)
+    return table.replace(flags=flags | np.where(shoulder & problem.free[: len(columns)], int(Flag.UNRESOLVED), 0))
+
+
+def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
+    """Width (px) of the brightest site's columns that the fit starts from."""
+    motif = lattice.motif
+    scale = 100 / float(lattice.scale_pm.mean())
+    brightest = columns.site == int(motif.contrast(signal.name).argmax())
+    reach = min(WIDTH_A[1] * scale, 0.5 * float(np.linalg.norm(lattice.cell, axis=1).min()))
+    seen = steepest(signal.contrast * signal.image.astype(float), columns.xy[brightest], reach)
+    return float(np.clip(SIGMA_A * scale if np.isnan(seen) else seen, WIDTH_A[0] * scale, WIDTH_A[1] * scale))
+
+
+def _joint(problem: Problem, width: float, recipe: RefineSection, device: Device) -> tuple[Problem, JointFit]:
+    """The joint fit, and the problem as it was fitted: without a tail where a tail does not end within the window.
+
+    Such a tail takes the place of background and neighbours.
+    """
+    sigma = np.full(int(problem.group.max()) + 1, width)
+    if problem.tail:
+        start = initial_state(problem, sigma, TAIL_START)
+        if _confined(start, problem):
+            joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
+            if _confined(joint.state, problem):
+                return problem, joint
+        problem = replace(problem, tail=False)
+    return problem, fit(
+        problem, initial_state(problem, sigma, 0.0), max_iterations=recipe.max_iterations, device=device
+    )
+
+
+def _confined(state: State, problem: Problem) -> bool:
+    """Whether the brightest columns' profile has ended at the rim of their window."""
+    widest = int(problem.radius.argmax())
+    sigma = float(np.exp(state.shape.log_sigma)[problem.group[widest]])
+    rim = np.array([problem.radius[widest]])
+    return bool(evaluate(state.shape, sigma, rim, np.zeros(1), np).value[0] <= AT_RIM)
+
+
+def _shoulders(
+    signal: Signal, columns: Columns, lattice: Lattice, problem: Problem, joint: JointFit
+) -> NDArray[np.bool_]:
+    """(N,) columns of sites that, as fitted in the middle of the crystal, are no maxima of their own."""
+    sites = np.unique(columns.site)
+    group = np.array([problem.group[: len(columns)][columns.site == s][0] for s in sites])
+    height = np.array([np.median(signal.contrast * columns.amplitude[columns.site == s]) for s in sites])
+    sigma = np.exp(joint.state.shape.log_sigma)[group]
+    places = lattice.motif.fractions[sites] @ lattice.cell
+    seen = resolved(places, lattice.cell, np.maximum(height, 0), sigma, joint.state.shape)
+    return np.isin(columns.site, sites[~seen])
 
 
 def _framed(signal: Signal, columns: Columns, lattice: Lattice) -> NDArray[np.bool_]:
@@ -104,7 +169,9 @@ def _framed(signal: Signal, columns: Columns, lattice: Lattice) -> NDArray[np.bo
     return inside_share(columns.xy, (ny, nx), core) >= CORE_SHARE
 
 
-def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection) -> tuple[Problem, int]:
+def _problem(
+    signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection, width: float
+) -> tuple[Problem, int]:
     """The joint problem of listed columns and phantoms, and how many are listed."""
     ny, nx = signal.image.shape
     motif, n = lattice.motif, len(columns)
@@ -121,11 +188,13 @@ def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineS
     if signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed":
         free &= ~motif.oxygen[site]
     group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
+    tail = recipe.profile == "tailed" and signal.contrast > 0
+    radius = np.where(strength[site] >= FAINT, RADIUS_BRIGHT_A, RADIUS_FAINT_A) * scale
     problem = Problem(
         image=signal.image.astype(float),
         start=xy,
         group=group,
-        radius=np.where(strength[site] >= FAINT, RADIUS_BRIGHT_A, RADIUS_FAINT_A) * scale,
+        radius=radius if tail else np.minimum(radius, GAUSSIAN_WIDTHS * width),
         inner=np.full(len(xy), INNER * np.linalg.norm(lattice.cell, axis=1).min()),
         free=free,
         tied=np.concatenate([np.full((n, 3), -1), tied]),
@@ -133,7 +202,7 @@ def _problem(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineS
         limit=np.full(len(xy), LIMIT * motif.shortest_distance_A * scale),
         tolerance=recipe.tolerance * np.where(bright, 1.0, LOOSE),
         weights=recipe.weights,
-        tail=recipe.profile == "tailed" and signal.contrast > 0,
+        tail=tail,
     )
     return problem, n
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 import stemdisp
 from stemdisp.errors import RecipeError, StemdispError
@@ -61,6 +64,11 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "image.pixel_size_from": ("lattice",),
     "image.position_signal": ("ABF",),
     "image.oxygen_signal": ("HAADF",),
+    "image.frames": ("average", "single"),
+    "image.single_frame": (2,),
+    "image.haadf_title": ("second",),
+    "image.abf_title": ("second",),
+    "image.bf_title": ("second",),
     "material.zone": ("001",),
     "find.separation": (30.0,),
     "find.threshold": (0.95,),
@@ -91,12 +99,19 @@ CHANGES: dict[str, tuple[Any, ...]] = {
 """Field -> values that must each change something."""
 
 NEEDS = {
+    "image.single_frame": {"image": {"frames": "single"}},
+    "image.abf_title": {"image": {"haadf_title": "first"}},
+    "image.bf_title": {"image": {"haadf_title": "first"}},
     "interface.line": {"interface": {"mode": "line", "line": [0.0, 150.0, 339.0, 150.0]}},
 }
 """Fields that act only together with others."""
 
 NO_CHOICE = {"format", "material.name"}
 """The version of the format, and a crystal of which there is one."""
+
+
+OF_READING = {"image.frames", "image.single_frame", "image.haadf_title", "image.abf_title", "image.bf_title"}
+"""Fields that act before the stages: on what is read from files."""
 
 
 def fields() -> set[str]:
@@ -129,6 +144,27 @@ def _outcome(recipe: Recipe, of: Callable[[], Micrograph]) -> list[NDArray[Any]]
         return str(error)
 
 
+def _read(recipe: Recipe, folder: Path) -> list[NDArray[Any]] | str:
+    """What is read from a stack that drifts, and from two images whose names tell nothing."""
+    rng, found = np.random.default_rng(0), []
+    still = gaussian_filter(rng.random((80, 80)), 2)
+    stack = np.array([still[i : i + 64, 2 * i : 2 * i + 64] for i in range(3)], dtype=np.float32)
+    tifffile.imwrite(folder / "stack_HAADF.tif", stack, imagej=True, metadata={"axes": "TYX"})
+    for name in ("first", "second"):
+        np.save(folder / f"{name}.npy", rng.random((64, 64)))
+    for sources, given in (
+        (["stack_HAADF.tif"], {"frames": recipe.image.taken}),
+        (["first.npy", "second.npy"], {"titles": recipe.image.titles}),
+    ):
+        try:
+            image = stemdisp.read(*(folder / name for name in sources), **given)
+            found += [np.frombuffer(" ".join(image.signals).encode(), np.uint8)]
+            found += [one.image for one in image.signals.values()]
+        except StemdispError as error:
+            found.append(np.frombuffer(str(error).encode(), np.uint8))
+    return found
+
+
 def _same(one: list[NDArray[Any]] | str, other: list[NDArray[Any]] | str) -> bool:
     if isinstance(one, str) or isinstance(other, str):
         return one == other
@@ -148,9 +184,13 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize("field", CHANGES)
-def test_field_bites(field: str) -> None:
+def test_field_bites(field: str, tmp_path: Path) -> None:
     """Another value, another result; ranges and choices are those of the recipe."""
     start = START.with_values(NEEDS.get(field, {}))
+    if field in OF_READING:
+        for value in CHANGES[field]:
+            assert not _same(_read(_changed(start, field, value), tmp_path), _read(start, tmp_path))
+        return
     of = IMAGES.get(field, image)
     before = _outcome(start, of)
     for value in CHANGES[field]:

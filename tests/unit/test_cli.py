@@ -318,9 +318,10 @@ def test_inspect_shows_what_is_there_and_goes_on(tmp_path):
         "inspect", tmp_path / "bad.tif", image(tmp_path / "good_ABF.tif"), image(tmp_path / "x.tif", None)
     )
     assert shown.exit_code == 1 and "bad.tif" in shown.stderr
-    good = next(line for line in shown.stdout.splitlines() if "good_ABF" in line)
-    assert "ABF" in good and "72 x 64" in good and "uint16" in good and "12 x 12 pm (file)" in good
-    assert "none" in next(line for line in shown.stdout.splitlines() if "x.tif" in line)
+    good = shown.stdout[shown.stdout.index("good_ABF.tif: TIFF") : shown.stdout.index("x.tif: TIFF")]
+    for part in ("ABF", "72 x 64", "uint16", "12 pm", "would be analysed: ABF (#1)"):
+        assert part in good
+    assert "none" in shown.stdout[shown.stdout.index("x.tif: TIFF") :]
 
 
 def test_simulate_writes_images_that_read_back_and_the_truth(tmp_path):

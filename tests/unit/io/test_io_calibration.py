@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemdisp.io.calibration import PM_PER_UNIT, of_axes, unit_in_pm
+from stemdisp.io.calibration import PM_PER_UNIT, is_reciprocal, of_axes, unit_in_pm
 from stemdisp.io.detectors import recognise
 from stemdisp.io.formats import Axis
 from stemdisp.io.text import one_line
@@ -98,3 +98,36 @@ def test_one_line(text: str) -> None:
     shown = one_line(text)
     assert shown.isprintable()
     assert len(shown) <= 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1/nm",
+        "1 / nm",
+        "nm^-1",
+        "nm-1",
+        "nm**-1",
+        "nm\u207b\u00b9",
+        "[n_m^-1]",
+        "/nm",
+        "1/\u00c5",
+        "A^{-1}",
+        "1/m",
+        "mrad",
+        b"1/A",
+    ],
+)
+def test_reciprocal_units(text: object) -> None:
+    assert is_reciprocal(text)
+    assert unit_in_pm(text) is None
+
+
+@pytest.mark.parametrize("text", ["nm", "1/s", "eV", "px", "1/px", "", None, 3, "e-", "A", "counts-1", "/", "1/"])
+def test_units_that_are_not_reciprocal(text: object) -> None:
+    assert not is_reciprocal(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_reciprocal_or_not(text: str) -> None:
+    assert is_reciprocal(text) in (True, False)

@@ -103,7 +103,9 @@ def test_dots_name_no_folder(tmp_path: Path) -> None:
         assert os.path.basename(name) == name and name.strip(". ")
 
 
-@given(st.lists(st.from_regex(r"[abA]{1,2}(_(HAADF|ABF|adf))?\.(tif|dm4)", fullmatch=True), max_size=8, unique=True))
+@given(
+    st.lists(st.from_regex(r"[abA]{1,2}(_(HAADF|ABF|adf))?(_a)?\.(tif|dm4)", fullmatch=True), max_size=8, unique=True)
+)
 def test_names_are_unique_and_no_file_is_lost(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     folder = tmp_path_factory.mktemp("files")
     files = touch(folder, *names)
@@ -112,7 +114,27 @@ def test_names_are_unique_and_no_file_is_lost(tmp_path_factory: pytest.TempPathF
     assert len({one.name.casefold() for one in sets}) == len(sets)
 
 
+def test_detector_in_the_middle(tmp_path: Path) -> None:
+    touch(tmp_path, "test_ADF_cropped.hdf5", "test_ABF_cropped.hdf5", "test_ABF_other.hdf5", "HAADF_3.tif", "ABF_3.tif")
+    assert grouped(tmp_path) == {
+        "test_cropped": ["test_ADF_cropped.hdf5", "test_ABF_cropped.hdf5"],
+        "test_ABF_other": ["test_ABF_other.hdf5"],
+        "3": ["HAADF_3.tif", "ABF_3.tif"],
+    }
+
+
+def test_only_whole_words_in_one_place(tmp_path: Path) -> None:
+    names = ["aHAADF_1.tif", "aABF_1.tif", "b_HAADF_1.tif", "b_1_ABF.tif", "c_ABF_ADF.tif", "c_ABF_ABF.tif"]
+    assert len(grouped(*touch(tmp_path, *names))) == len(names)
+
+
+def test_the_middle_and_the_end_do_not_share_a_name(tmp_path: Path) -> None:
+    found = grouped(*touch(tmp_path, "a_HAADF_1.tif", "a_ABF_1.tif", "a_1_HAADF.tif", "a_1_ABF.tif"))
+    assert sorted(map(len, found.values())) == [2, 2] and len({name.casefold() for name in found}) == 2
+
+
 def test_common_name() -> None:
     assert common_name(["a_HAADF"]) == "a_HAADF"
     assert common_name(["a_HAADF", "b_ABF"]) == "a_HAADF"
     assert common_name(["a_1 HAADF", "a_1-abf"]) == "a_1"
+    assert common_name(["a_HAADF_1", "a_1_ABF"]) == "a_HAADF_1"

@@ -293,16 +293,24 @@ class TestHyperSpy:
     def test_no_images(self, tmp_path: Path, data: np.ndarray) -> None:
         refusal(write_hspy(tmp_path / "a.hspy", ("HAADF", data)))
 
-    @pytest.mark.parametrize("navigate", [(True, True, False), (False, False, False)], ids=["spectra", "volume"])
-    def test_three_dimensions_that_are_no_frames(self, tmp_path: Path, navigate: tuple[bool, ...]) -> None:
-        axes = [{"navigate": value} for value in navigate]
+    @pytest.mark.parametrize(
+        ("axes", "sentence"),
+        [
+            (
+                [{"navigate": True}, {"navigate": True}, {"navigate": False}],
+                "a spectrum image (4 x 16 x 16), not an image",
+            ),
+            ([{"navigate": True, "units": "eV"}, {}, {}], "a spectrum image"),
+            ([{"navigate": False}] * 3, "not known to be a stack"),
+            ([{"navigate": True}, {"navigate": False, "units": "1/nm"}, {"units": "1/nm"}], "diffraction pattern"),
+        ],
+        ids=["spectra", "energies", "volume", "diffraction"],
+    )
+    def test_three_dimensions_that_are_no_frames(
+        self, tmp_path: Path, axes: list[dict[str, Any]], sentence: str
+    ) -> None:
         data = np.random.default_rng(0).random((4, 16, 16))
-        assert "not known to be a stack" in refusal(write_hspy(tmp_path / "a.hspy", ("HAADF", data), axes=axes))
-
-    def test_energies_are_no_frames(self, tmp_path: Path) -> None:
-        axes = [{"navigate": True, "units": "eV"}, {"navigate": False}, {"navigate": False}]
-        data = np.random.default_rng(0).random((4, 16, 16))
-        assert "not known to be a stack" in refusal(write_hspy(tmp_path / "a.hspy", ("HAADF", data), axes=axes))
+        assert sentence in refusal(write_hspy(tmp_path / "a.hspy", ("HAADF", data), axes=axes))
 
     def test_external_link(self, tmp_path: Path) -> None:
         other = write_hspy(tmp_path / "other.hspy", ("HAADF", np.random.default_rng(0).random((16, 16))))
@@ -480,6 +488,62 @@ class TestNumPy:
     def test_records(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.zeros((16, 16), dtype=[("r", "u1"), ("g", "u1")]))
         assert "colours" in refusal(tmp_path / "a.npy")
+
+
+class TestWhichIsWhich:
+    """Signals by titles, by file names, and by what the user says."""
+
+    @pytest.fixture
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng(3)
+
+    def test_phase_images_are_named_and_left_out(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        images = {title: rng.random((16, 20)) for title in ("iDPC", "HAADF", "dDPC", "DF2", "DF4-A")}
+        found = read(write_hspy(tmp_path / "a.hspy", *images.items()))
+        assert list(found.signals) == ["HAADF"]
+        notes = "\n".join(found.notes)
+        assert notes.count("phase image") == 2 and "small angles" in notes and "segment" in notes
+
+    def test_a_phase_image_alone_is_not_guessed_to_be_haadf(self, tmp_path: Path, image: np.ndarray) -> None:
+        np.save(tmp_path / "KTO_iDPC.npy", image)
+        assert "a phase image" in refusal(tmp_path / "KTO_iDPC.npy")
+        found = read(tmp_path / "KTO_iDPC.npy", titles={"HAADF": "KTO_iDPC"})
+        assert list(found.signals) == ["HAADF"]
+
+    @pytest.mark.parametrize("called", ["two", " TWO ", "#3"])
+    def test_the_user_says(self, tmp_path: Path, rng: np.random.Generator, called: str) -> None:
+        images = {title: rng.random((16, 20)) for title in ("a", "one", "two")}
+        path = write_hspy(tmp_path / "a.hspy", *images.items())
+        assert "haadf_title" in refusal(path)
+        found = read(path, titles={"HAADF": "one", "ABF": called})
+        np.testing.assert_array_equal(found.signals["HAADF"].image, images["one"])
+        np.testing.assert_array_equal(found.signals["ABF"].image, images["two"])
+        assert any("as the recipe says" in note for note in found.notes)
+
+    def test_the_user_says_more_than_names(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        images = {title: rng.random((16, 20)) for title in ("ABF", "HAADF")}
+        path = write_hspy(tmp_path / "a.hspy", *images.items())
+        found = read(path, titles={"HAADF": "ABF"})
+        assert list(found.signals) == ["HAADF"]
+        np.testing.assert_array_equal(found.signals["HAADF"].image, images["ABF"])
+
+    def test_wrong_titles_say_what_is_there(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        path = write_hspy(tmp_path / "a.hspy", ("one", rng.random((16, 20))), ("two", rng.random((16, 20))))
+        sentence = refusal(path, titles={"ABF": "three"})
+        assert "abf_title = 'three'" in sentence and "#1 a.hspy (one)" in sentence
+        assert "same image" in refusal(path, titles={"ABF": "one", "HAADF": "#1"})
+
+    def test_file_names_count_as_titles(self, tmp_path: Path, image: np.ndarray) -> None:
+        np.save(tmp_path / "x.npy", image)
+        np.save(tmp_path / "y.npy", image[::-1])
+        found = read(tmp_path / "x.npy", tmp_path / "y.npy", titles={"HAADF": "y.npy", "ABF": "x"})
+        np.testing.assert_array_equal(found.signals["ABF"].image, image)
+
+    def test_velox_file_of_others(self) -> None:
+        (path,) = needs("velox_four_detectors").glob("*.emd")
+        found = read(path)
+        assert list(found.signals) == ["HAADF"]
+        assert sum("same value" in note for note in found.notes) == 3
 
 
 class TestFiles:

@@ -8,7 +8,7 @@ from measure import invented, known, match, missed
 
 from stemdisp.errors import StageError
 from stemdisp.flags import Flag
-from stemdisp.materials import KTaO3
+from stemdisp.materials import ZONES, KTaO3
 from stemdisp.scene import Dose, Edge, Motion, Scene, View
 from stemdisp.stages.assign import assign
 
@@ -16,7 +16,7 @@ VIEW = View(shape=(208, 220), pixel_size_pm=(12.5, 12.5))
 CATIONS = ("K", "Ta")
 
 
-@pytest.mark.parametrize("zone", KTaO3.zones)
+@pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("rotation", [3.0, 40.0, 97.0])
 def test_all_columns_of_a_full_frame(until, zone, rotation) -> None:
     view = View(shape=VIEW.shape, pixel_size_pm=VIEW.pixel_size_pm, rotation_deg=rotation)
@@ -67,7 +67,7 @@ def test_nothing_is_listed_beyond_the_crystal(until, beyond, direction) -> None:
     assert invented(analysis, known(truth), CATIONS) == []
 
 
-@pytest.mark.parametrize("zone", KTaO3.zones)
+@pytest.mark.parametrize("zone", ZONES)
 def test_a_rim_of_k_in_vacuum_is_listed(until, zone) -> None:
     plane = {(0, 0, 1): (1, 0, 0), (1, -1, 0): (1, 1, 1)}[zone]
     edge = Edge(plane=plane, offset_A=3.0, beyond="vacuum", termination="K", clearance_A=1.0)

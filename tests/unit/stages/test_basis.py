@@ -7,7 +7,7 @@ import pytest
 
 from stemdisp.crystal import project
 from stemdisp.errors import StageError
-from stemdisp.materials import KTaO3
+from stemdisp.materials import ZONES, KTaO3
 from stemdisp.model.micrograph import PixelSize, Signal
 from stemdisp.recipe import BasisSection
 from stemdisp.scene import Scene, View
@@ -22,7 +22,7 @@ def pictured(zone, rotation: float, shape: tuple[int, int] = (200, 208)):
     return simulate(Scene(zone=zone, signals=("HAADF", "ABF"), view=view))
 
 
-@pytest.mark.parametrize("zone", KTaO3.zones)
+@pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("rotation", [3.0, 75.0, 160.0])
 @pytest.mark.parametrize("name", ["HAADF", "ABF"])
 def test_origin_is_a_k_column(zone, rotation, name) -> None:

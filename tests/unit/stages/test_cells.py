@@ -7,13 +7,13 @@ import pytest
 
 from stemdisp.errors import StageError
 from stemdisp.flags import Flag
-from stemdisp.materials import KTaO3
+from stemdisp.materials import ZONES, KTaO3
 from stemdisp.stages.cells import cells
 
 NEIGHBOURS = {(0, 0, 1): 4, (1, -1, 0): 2}
 
 
-@pytest.mark.parametrize("zone", KTaO3.zones)
+@pytest.mark.parametrize("zone", ZONES)
 def test_neighbours_surround_the_moving_column(crystal, zone) -> None:
     lattice, columns = crystal(zone)
     found = cells(columns, lattice)

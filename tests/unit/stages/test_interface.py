@@ -10,7 +10,7 @@ from measure import interface_error, known, misnumbered
 from scenes import interface_scene
 
 from stemdisp.errors import StageError
-from stemdisp.materials import KTaO3
+from stemdisp.materials import ZONES, KTaO3
 from stemdisp.recipe import InterfaceSection
 from stemdisp.scene import Scene, View
 from stemdisp.stages.displacement import displacement
@@ -43,7 +43,7 @@ def edge(until):
     return until(interface_scene(90.0, view=VIEW), "cells")
 
 
-@pytest.mark.parametrize("zone", KTaO3.zones)
+@pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("direction", [90.0, 0.0, -63.0, 147.0])
 def test_automatic_at_several_directions(until, zone, direction) -> None:
     analysis, truth = until(interface_scene(direction, zone=zone, view=VIEW), "interface")

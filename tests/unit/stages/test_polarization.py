@@ -9,7 +9,7 @@ import pytest
 
 from stemdisp.crystal import project
 from stemdisp.errors import RecipeError
-from stemdisp.materials import KTaO3
+from stemdisp.materials import ZONES, KTaO3
 from stemdisp.model.fields import VectorField
 from stemdisp.recipe import PolarizationSection
 from stemdisp.stages.polarization import polarization
