@@ -19,7 +19,7 @@ from multislice import (
     save_tiff,
 )
 
-FILE = "bulk/KTO112_{}.tif"
+FILE = "zone112/KTO112_{}.tif"
 UNIT_X = A_CELL / np.sqrt(2)  # K column to K column along [1-10], 2.820 A
 UNIT_Z = A_CELL / np.sqrt(6)  # plane of K and Ta to the next along the beam, 1.63 A; O half-way
 REPEATS = 5  # of 9.769 A along [11-2]: 48.8 A thick

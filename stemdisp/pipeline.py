@@ -288,6 +288,5 @@ def analyse(micrograph: Micrograph, recipe: Recipe, start: Analysis | None = Non
 def require_pixel_size(micrograph: Micrograph, recipe: Recipe) -> None:
     """Raise CalibrationError where neither file nor recipe says how large a pixel is."""
     if micrograph.pixel_size is None and recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file":
-        raise CalibrationError(
-            f"{micrograph.name} has no pixel size; pass --pixel-size in pm or lattice, or set [image] pixel_size"
-        )
+        why = micrograph.metadata.get("no_pixel_size") or f"{micrograph.name} has no pixel size"
+        raise CalibrationError(f"{why}; pass --pixel-size in pm or lattice, or set [image] pixel_size")

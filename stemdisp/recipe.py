@@ -284,8 +284,7 @@ class Recipe(BaseModel):
         """A validated copy with some values exchanged, given as {section: {field: value}}."""
         values = self.model_dump(mode="json")
         for section, fields in changes.items():
-            values.setdefault(section, {})
-            values[section] |= fields
+            values[section] = (values.get(section) or {}) | fields
         return parse(values)
 
 
@@ -310,7 +309,8 @@ def _sentence(error: Any, source: str) -> str:
         return _one_line(f"{source}: unknown key {where}{_nearest(str(place[-1]), _known_keys(place[:-1]))}")
     value = error.get("input")
     shown = "" if isinstance(value, dict) else f" = {str(value)[:80]!r}"
-    return _one_line(f"{source}: {where}{shown}: {error['msg'].removeprefix('Value error, ')}")
+    said = error["msg"].removeprefix("Value error, ")
+    return _one_line(f"{source}: {where}{shown}: {said}" if where else f"{source}: {said}")
 
 
 def _one_line(text: str) -> str:

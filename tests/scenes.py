@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import stemdisp
 from stemdisp.bound import cramer_rao
-from stemdisp.materials import KTaO3, Zone, format_indices
+from stemdisp.materials import MATERIALS, KTaO3, Zone, format_indices
 from stemdisp.recipe import Recipe
 from stemdisp.scene import Dose, Edge, Look, Motion, OutputType, Scene, Truth, View
 
@@ -45,6 +45,32 @@ def family(zone: Zone, tail: float, seed: int, peak_counts: float = 500.0) -> Sc
         dose=Dose(peak_counts=peak_counts),
         view=View(shape=(400, 400)),
     )
+
+
+OTHER_CRYSTALS: tuple[tuple[str, Zone], ...] = (
+    ("PbTiO3", (0, 0, 1)),
+    ("BaTiO3", (0, 0, 1)),
+    ("SrTiO3", (1, -1, 0)),
+)
+
+MOVED_PM = ((0.0, 0.0), (10.0, -5.0), (-20.0, 12.0), (30.0, 20.0))
+"""Displacements (right, down) of the moving site, one an image: as far as ferroelectrics go."""
+
+
+def other_crystal(name: str, zone: Zone, tail: float, peak_counts: float) -> list[Scene]:
+    """Images of a material, each with its moving site displaced by another vector."""
+    return [
+        Scene(
+            material=MATERIALS[name],
+            zone=zone,
+            seed=seed,
+            look=Look(tail=tail, amplitude_scatter=0.02),
+            motion=Motion(jitter_pm=3.0, uniform_pm=moved),
+            dose=Dose(peak_counts=peak_counts),
+            view=View(shape=(400, 400)),
+        )
+        for seed, moved in enumerate(MOVED_PM)
+    ]
 
 
 def bound_px(scene: Scene, truth: Truth) -> Floats:

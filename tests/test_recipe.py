@@ -152,7 +152,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"image": {"pixel_size": [0.1, 0.1]}}, "[image] pixel_size = "),
     ({"image": {"pixel_size": [10.0]}}, "[image] pixel_size"),
     ({"material": {"name": "unobtainium"}}, "unobtainium"),
-    ({"material": {"zone": "123"}}, "123"),
+    ({"material": {"zone": "111"}}, "111"),
     ({"material": {"zone": "along the beam"}}, "along the beam"),
     ({"interface": {"plane": "0"}}, "0"),
     ({"edits": 3}, "edits"),

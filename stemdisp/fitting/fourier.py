@@ -24,6 +24,10 @@ CANDIDATES, CLEARLY = 200, 2.0
 """Bins looked through for the strongest peaks, and how many times above chance those must stand."""
 
 
+FALL = 2.0
+"""How many times below the highest frequency used the amplitude of a column's image has fallen to 1/e."""
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """Normalised power (ny, nx) with the zero frequency in the middle, the same with every bin raised to the highest
@@ -212,7 +216,8 @@ def strongest(found: Spectrum) -> Floats:
 def expected(cell: Floats, fractions: Floats, strength: Floats, highest: float) -> Floats:
     """(2, 2) reciprocal vectors (1 / unit of cell) of a motif's two strongest harmonics that point different ways."""
     vectors, amplitude = _harmonics(cell, fractions, strength, highest)
-    weight = amplitude * np.exp(-((np.linalg.norm(vectors, axis=1) / highest) ** 2))
+    # Stronger than the weight of the search: columns as wide as microscopes show them fall off like this.
+    weight = amplitude * np.exp(-((FALL * np.linalg.norm(vectors, axis=1) / highest) ** 2))
     order = np.argsort(-weight, kind="stable")
     first = vectors[order[0]]
     second = next(v for v in vectors[order] if abs(np.linalg.det(np.stack([first, v]))) > 1e-6)

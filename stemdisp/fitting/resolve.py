@@ -14,6 +14,9 @@ Floats = NDArray[np.float64]
 STEPS = 15
 """Points from a column half-way to its nearest neighbour at which the model is looked at."""
 
+SHARED = 1.5 / STEPS
+"""Part of the way before half-way that belongs to both columns: there the maximum of two that flow together stands."""
+
 CELLS = 3
 """Cells around a column whose columns are summed."""
 
@@ -44,11 +47,12 @@ def resolved(places: Floats, cell: Floats, height: Floats, sigma: Floats, shape:
     for i, place in enumerate(places):
         distance = np.hypot(*(others - place).T)
         reach = 0.5 * float(distance[distance > 1e-9].min())
+        own = (1 - SHARED) * reach
         line = np.linspace(-reach, reach, 2 * STEPS + 1)
         x, y = np.meshgrid(line, line)
         dx, dy = x[..., None] + place[0] - others[:, 0], y[..., None] + place[1] - others[:, 1]
         model = evaluate(shape, sigmas, dx, dy, np).value @ heights
         ny, nx = model.shape
         rim = np.max([model[1 + v : ny - 1 + v, 1 + u : nx - 1 + u] for v, u in AROUND], axis=0)
-        found[i] = bool(((model[1:-1, 1:-1] > rim) & (np.hypot(x, y)[1:-1, 1:-1] < reach)).any())
+        found[i] = bool(((model[1:-1, 1:-1] > rim) & (np.hypot(x, y)[1:-1, 1:-1] < own)).any())
     return found

@@ -154,7 +154,7 @@ def _atoms(block: Any, shown: str) -> tuple[NDArray[np.float64], tuple[str, ...]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            atoms = block.get_atoms(fractional_occupancies=False)
+            atoms = _all_atoms(block)
             cell = np.array(atoms.cell.array, dtype=float)
             elements = tuple(atoms.get_chemical_symbols())
             fractions = np.array(atoms.get_scaled_positions(), dtype=float)
@@ -183,7 +183,8 @@ def _all_atoms(block: Any) -> Any:
     # Operations alone are a space group too, though one without a name.
     listed = block.get_unsymmetrized_structure()
     turns, shifts = parse_sitesym(next(block[key] for key in OPERATIONS if key in block))
-    cell, elements, places = np.array(listed.cell.array), [], np.zeros((0, 3))
+    cell, places = np.array(listed.cell.array), np.zeros((0, 3))
+    elements: list[str] = []
     for element, place in zip(listed.get_chemical_symbols(), listed.get_scaled_positions(), strict=True):
         own = np.zeros((0, 3))
         for image in np.asarray(turns) @ place + np.asarray(shifts):

@@ -58,6 +58,7 @@ def _pixel_size(
     facts = {} if said is None else {"file_pixel_size_x_pm": repr(said.x_pm), "file_pixel_size_y_pm": repr(said.y_pm)}
     if user is None and said is None:
         notes.add(reason)
+        facts["no_pixel_size"] = reason
     if user is not None and said is not None and np.abs(said.xy_pm / user.xy_pm - 1).max() > DIFFERENT:
         notes.add(f"the pixel size given, {_pair(user)} pm, replaces the file's {_pair(said)} pm")
     return user or said, facts

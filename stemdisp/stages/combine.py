@@ -38,7 +38,10 @@ def combine(
         return base, shifts
     other = by_signal[oxygen]
     shoulder = (base.flags & int(Flag.UNRESOLVED)) > 0
-    rows = motif.oxygen[base.site] | (shoulder & ((other.flags & int(Flag.UNRESOLVED)) == 0))
+    rows = motif.oxygen[base.site]
+    if shoulder.any() and not (shoulder & ((other.flags & int(Flag.UNRESOLVED)) > 0)).any():
+        # Its brighter neighbours are pulled towards a shoulder: no position of the first signal is used then.
+        rows = np.ones(len(base), dtype=bool)
     merged: dict[str, NDArray[np.generic]] = {
         name: np.where(rows.reshape(-1, *[1] * (array.ndim - 1)), getattr(other, name), array)
         for name, array in base.arrays().items()

@@ -132,7 +132,7 @@ def _resolution(columns: Columns, lattice: Lattice) -> list[Check]:
             found.append(Check(f"unresolved_{name}", empty, None, "columns", sentence, True))
         elif len(elsewhere) and not motif.oxygen[site]:
             count = int((of_site & (columns.signal > 0)).sum())
-            sentence = f"{closest}; their positions come from {columns.signals[elsewhere[0]]}, aligned on the columns"
+            sentence = f"{closest}; all positions come from {columns.signals[elsewhere[0]]}"
             found.append(Check(f"unresolved_{name}", count, None, "columns", sentence, True))
     return found
 

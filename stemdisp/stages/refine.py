@@ -39,9 +39,9 @@ starts from where the image shows none; and between which limits it starts."""
 AT_RIM = 0.005
 """Height of a profile, relative to its peak, that may be left at the rim of its window."""
 
-RADIUS_BRIGHT_A, RADIUS_FAINT_A = 4.0, 3.2
-"""Where profiles end (angstrom).  With 12 % of the peak in the tail, 3.2 and 2.2 stretch displacements by 6 %; these do
-by 1 %."""
+RADIUS_BRIGHT_A, RADIUS_FAINT_A, RADIUS_HELD_A = 4.0, 3.2, 2.2
+"""Where profiles of bright, faint and held columns end (angstrom).  With 12 % of the peak in the tail, 3.2 and 2.2 for
+the first two stretch displacements by 6 %; these do by 1 %."""
 
 FAINT = 0.3
 """Contrast relative to the brightest site below which a site is faint."""
@@ -189,7 +189,8 @@ def _problem(
         free &= ~motif.oxygen[site]
     group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
     tail = recipe.profile == "tailed" and signal.contrast > 0
-    radius = np.where(strength[site] >= FAINT, RADIUS_BRIGHT_A, RADIUS_FAINT_A) * scale
+    held = ~free & motif.oxygen[site]
+    radius = np.select([held, strength[site] < FAINT], [RADIUS_HELD_A, RADIUS_FAINT_A], RADIUS_BRIGHT_A) * scale
     problem = Problem(
         image=signal.image.astype(float),
         start=xy,

@@ -340,7 +340,7 @@ def test_simulate_writes_images_that_read_back_and_the_truth(tmp_path):
     assert lines[0].startswith("site,h,k,x_px,y_px,dx_pm,dy_pm,layer") and len(lines) > 20
 
 
-@pytest.mark.parametrize("options", [["--size", "8"], ["--zone", "112"], ["--pixel-size", "900"]])
+@pytest.mark.parametrize("options", [["--size", "8"], ["--zone", "111"], ["--pixel-size", "900"]])
 def test_impossible_scenes_end_with_2(tmp_path, options):
     done = stemdisp_("simulate", "-o", tmp_path, *options)
     assert done.exit_code == 2 and done.stderr.startswith("error: ")

@@ -39,13 +39,17 @@ CRYSTALS: dict[str, Crystal] = {
     "GaAs": GAAS,
     "Fe": IRON,
     "rhombohedral": centred(hexagonal(5.2, 13.8), {"Li": (0, 0, 0.28), "Nb": (0, 0, 0)}, RHOMBOHEDRAL),
-    "hexagonal": (hexagonal(3.25, 5.2), ("Zn", "Zn", "O", "O"), np.array([[1, 2, 0], [2, 1, 1.5], [1, 2, 1.146], [2, 1, 2.646]]) / 3),
+    "hexagonal": (
+        hexagonal(3.25, 5.2),
+        ("Zn", "Zn", "O", "O"),
+        np.array([[1, 2, 0], [2, 1, 1.5], [1, 2, 1.146], [2, 1, 2.646]]) / 3,
+    ),
     "triclinic": (
         np.array([[5.1, 0, 0], [-0.6, 6.2, 0], [-1.7, 0.9, 6.8]]),
         ("Ba", "Ti", "O", "O"),
         np.array([[0.1, 0.2, 0.3], [0.62, 0.55, 0.41], [0.3, 0.8, 0.75], [0.85, 0.35, 0.9]]),
     ),
-}  # fmt: skip
+}
 every_crystal = pytest.mark.parametrize("name", CRYSTALS)
 every_zone = pytest.mark.parametrize("zone", ZONES)
 
@@ -98,7 +102,7 @@ def test_every_atom_stands_in_a_column_that_contains_it(name, zone) -> None:
         ("Fe", (1, 1, 1), ("Fe",), 2.866**2 / 3**0.5),
         ("rhombohedral", (0, 0, 1), ("Nb",), 5.2**2 * 3**0.5 / 6),
     ],
-)  # fmt: skip
+)
 def test_centred_lattices_have_their_primitive_cell(name, zone, sites, area) -> None:
     seen = project_atoms(*CRYSTALS[name], zone)
     assert seen.sites == sites

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stemdisp.crystal import project
-from stemdisp.fitting.fourier import CellFit, find_cell, fold, local_amplitude, spectrum
+from stemdisp.fitting.fourier import CellFit, expected, find_cell, fold, local_amplitude, spectrum, strongest
 from stemdisp.materials import KTaO3, Zone
 from stemdisp.scene import Dose, Scene, Truth, View
 from stemdisp.synthetic import simulate
@@ -104,8 +104,8 @@ def test_fold_averages_equivalent_places() -> None:
     image = 3 + np.cos(2 * np.pi * fraction[..., 0]) + 0.5 * np.sin(2 * np.pi * fraction[..., 1])
     average = fold(image, origin, cell, 12, np.ones(image.shape))
     middle = (np.arange(12) + 0.5) / 12
-    expected = 3 + np.cos(2 * np.pi * middle) + 0.5 * np.sin(2 * np.pi * middle)[:, None]
-    np.testing.assert_allclose(average, expected, atol=0.2)
+    ideal = 3 + np.cos(2 * np.pi * middle) + 0.5 * np.sin(2 * np.pi * middle)[:, None]
+    np.testing.assert_allclose(average, ideal, atol=0.2)
 
 
 def test_local_amplitude_is_strongest_where_the_lattice_is() -> None:
@@ -115,3 +115,45 @@ def test_local_amplitude_is_strongest_where_the_lattice_is() -> None:
     strength, block = local_amplitude(np.where(x < 80, waves, 0.0), frequencies, 16.0)
     left, right = strength[:, : 50 // block], strength[:, 120 // block :]
     assert left.min() > 5 * right.max()
+
+
+def planes(frequencies: np.ndarray) -> np.ndarray:
+    """Spacings of planes, the larger first, in 1 / unit of the frequencies."""
+    return np.sort(1 / np.linalg.norm(frequencies, axis=1))[::-1]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("rotation", [0.0, 17.0, 54.7])
+def test_the_strongest_planes_of_an_image_are_those_expected(zone, rotation) -> None:
+    image, _ = image_of(zone, rotation)
+    motif = project(KTaO3, zone)
+    seen = strongest(spectrum(image))
+    wanted = expected(motif.cell_A, motif.fractions, motif.contrast("HAADF"), 1 / 1.4)
+    assert seen.shape == wanted.shape == (2, 2)
+    # Which of several that are almost equally strong comes second is the noise's choice.
+    assert planes(seen)[0] * 0.125 == pytest.approx(planes(wanted)[0], rel=0.03)
+
+
+def test_strongest_are_two_waves_that_point_different_ways() -> None:
+    y, x = np.indices((160, 180))
+    waves = 3 * np.cos(2 * np.pi * 0.11 * x) + np.cos(2 * np.pi * (0.05 * x + 0.09 * y))
+    # A harmonic along the first is stronger than the second, but points the same way.
+    waves += 2 * np.cos(2 * np.pi * 0.22 * x) + np.random.default_rng(0).normal(0, 0.3, x.shape)
+    found = strongest(spectrum(waves))
+    np.testing.assert_allclose(found * np.sign(found[:, :1]), [[0.11, 0.0], [0.05, 0.09]], atol=5e-4)
+
+
+def test_noise_and_stripes_have_less_than_two() -> None:
+    noise = np.random.default_rng(0).normal(size=(160, 160))
+    assert strongest(spectrum(noise)).shape == (0, 2)
+    stripes = noise + 5 * np.cos(2 * np.pi * 0.07 * np.arange(160))
+    assert strongest(spectrum(stripes)).shape == (1, 2)
+
+
+def test_expected_are_the_first_orders_of_a_lattice_of_points() -> None:
+    cell = np.array([[4.0, 0.0], [0.0, 3.0]])
+    found = expected(cell, np.zeros((1, 2)), np.ones(1), 0.7)
+    np.testing.assert_allclose(planes(found), [4.0, 3.0])
+    # Two equal columns half a cell apart halve the cell along a.
+    halved = expected(cell, np.array([[0, 0], [0.5, 0]]), np.ones(2), 0.7)
+    np.testing.assert_allclose(planes(halved), [3.0, 2.0])

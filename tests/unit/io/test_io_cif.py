@@ -28,6 +28,7 @@ COLUMNS = "loop_\n_atom_site_label\n_atom_site_type_symbol\n" + "".join(f"_atom_
 CUBIC = "_symmetry_space_group_name_H-M 'P m -3 m'\n"
 ALL = "_symmetry_space_group_name_H-M 'P 1'\n"
 PEROVSKITE = "A1 {a} 0 0 0\nB1 {b} 0.5 0.5 0.5\nO1 O 0.5 0.5 0\n"
+FACES = ((0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5))
 ZONES = ((0, 0, 1), (1, -1, 0), (1, 1, -2), (1, 1, 0), (1, 0, 0))
 
 
@@ -127,8 +128,8 @@ def test_a_polarization_belongs_to_one_moving_atom(written) -> None:
     atoms = "".join(
         f"{e} {e} {x} {y} {(z + k) / 2}\n"
         for k in range(2)
-        for e, x, y, z in (("Sr", 0, 0, 0), ("Ti", 0.5, 0.5, 0.5), ("O", 0.5, 0.5, 0), ("O", 0.5, 0, 0.5), ("O", 0, 0.5, 0.5))
-    )  # fmt: skip
+        for e, x, y, z in [("Sr", 0, 0, 0), ("Ti", 0.5, 0.5, 0.5), *(("O", *face) for face in FACES)]
+    )
     double = recipe_from_cif(written(cif(atoms, (3.905, 3.905, 7.81))), "001")
     assert double.structure.volume == pytest.approx(3.905**3, abs=1e-4)
     assert double.structure.volume == recipe_from_cif(written(SIMPLE), "001").structure.volume
@@ -170,7 +171,8 @@ def test_what_shows_one_kind_of_column_is_refused_with_what_it_shows(written) ->
 
 def test_cells_of_very_many_columns_are_refused_soon(written) -> None:
     rng = np.random.default_rng(0)
-    atoms = "".join(f"X{i} {'Ti' if i % 2 else 'Ba'} {x:.4f} {y:.4f} {z:.4f}\n" for i, (x, y, z) in enumerate(rng.random((300, 3))))  # fmt: skip
+    places = enumerate(rng.random((300, 3)).round(4))
+    atoms = "".join(f"X{i} {'Ti' if i % 2 else 'Ba'} {x} {y} {z}\n" for i, (x, y, z) in places)
     assert "different columns in a cell; at most 100" in refusal(written(cif(atoms, (50, 50, 50))))
     many = cif(atoms * 10, (50, 50, 50))
     assert "lists 3000 atoms; at most 2000" in refusal(written(many))
@@ -238,13 +240,12 @@ def test_the_recipe_needs_the_file_no_more(written, tmp_path, zone) -> None:
     assert "crystal.cif, 5 atoms in the cell" in toml.read_text(encoding="utf-8")
 
 
+change = st.tuples(st.integers(0, len(POLAR)), st.integers(0, 12), st.text("0159.-+?_'\";#\n xyzTiOPb(),", max_size=8))
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(
-        st.tuples(st.integers(0, len(POLAR)), st.integers(0, 12), st.text("0159.-+?_'\";#\n xyzTiOPb(),", max_size=8)),
-        min_size=1,
-        max_size=4,
-    ),  # fmt: skip
+    st.lists(change, min_size=1, max_size=4),
     st.sampled_from(["001", "1-10", "100"]),
 )
 def test_any_text_is_a_recipe_or_a_recipe_error(tmp_path, changes, zone) -> None:

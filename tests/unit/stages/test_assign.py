@@ -8,7 +8,7 @@ from measure import invented, known, match, missed
 
 from stemdisp.errors import StageError
 from stemdisp.flags import Flag
-from stemdisp.materials import ZONES, KTaO3
+from stemdisp.materials import ZONES
 from stemdisp.scene import Dose, Edge, Motion, Scene, View
 from stemdisp.stages.assign import assign
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemdisp.crystal import project
+from stemdisp.crystal import Motif, project
 from stemdisp.errors import StageError
-from stemdisp.materials import ZONES, KTaO3
+from stemdisp.materials import ZONES, KTaO3, Material
 from stemdisp.model.micrograph import PixelSize, Signal
 from stemdisp.recipe import BasisSection
 from stemdisp.scene import Scene, View
@@ -71,3 +71,72 @@ def test_fit_leaves_out_what_is_unusable(crystal) -> None:
     np.testing.assert_allclose(fit_lattice(columns.replace(xy=xy, flags=flags), lattice).a, lattice.a, atol=1e-9)
     with pytest.raises(StageError, match="three are needed"):
         fit_lattice(columns.replace(flags=np.full(len(columns), 4)), lattice)
+
+
+@pytest.mark.parametrize(
+    ("zone", "pixel", "seen", "own"),
+    [
+        ((0, 0, 1), 14.5, (4.82, 4.82), "3.99 and 3.99 A at 90 deg"),
+        ((1, -1, 0), 14.5, (3.41, 4.82), "2.82 and 3.99 A at 90 deg"),
+        ((1, -1, 0), 10.0, (2.35, 3.32), "2.82 and 3.99 A at 90 deg"),
+    ],
+)
+def test_a_lattice_that_does_not_fit_is_refused_with_both_spacings(zone, pixel, seen, own) -> None:
+    image = pictured(zone, 11.0)[0].signals["HAADF"]
+    with pytest.raises(StageError, match="no lattice found") as refused:
+        basis(image, project(KTaO3, zone), PixelSize(pixel, pixel, "file"), BasisSection())
+    sentence = str(refused.value)
+    measured = sentence.partition("the image repeats by ")[2].partition(" A at ")[0].split(" and ")
+    np.testing.assert_allclose([float(number) for number in measured], seen, rtol=0.02)
+    assert own in sentence and sentence.endswith("check material, zone and pixel size") and "\n" not in sentence
+
+
+def test_without_a_pixel_size_spacings_are_in_px() -> None:
+    y, x = np.indices((200, 200))
+    waves = 100 + 20 * (np.cos(2 * np.pi * x / 9.0) + np.cos(2 * np.pi * (0.3 * x + y) / 31.0))
+    noisy = Signal("HAADF", np.random.default_rng(0).poisson(waves).astype(float))
+    with pytest.raises(StageError, match=r" px at .* those of KTaO3 .* A at 90 deg|repeats by"):
+        basis(noisy, project(KTaO3, (1, -1, 0)), None, BasisSection())
+
+
+def test_an_image_without_order_is_said_to_have_none() -> None:
+    noise = np.random.default_rng(0).poisson(50, (180, 180)).astype(float)
+    with pytest.raises(StageError, match="nothing in the image repeats clearly in two directions"):
+        basis(Signal("HAADF", noise), project(KTaO3, (0, 0, 1)), SIZE, BasisSection())
+
+
+def one_way() -> Motif:
+    """Three columns without a two-fold axis: turned by half a turn they are another crystal."""
+    crystal = Material("one way", "C", "A")
+    return Motif(
+        crystal,
+        (0, 0, 1),
+        ("A", "B", "C"),
+        np.array([[0.0, 0.0], [0.5, 0.6], [0.5, 0.25]]),
+        np.array([[3.9, 0.0], [0.0, 4.3]]),
+        np.eye(2, 3),
+        ({"Ba": 1.0}, {"Sr": 1.0}, {"Ti": 1.0}),
+    )
+
+
+def drawn(motif: Motif, rotation: float, n: int = 200, pixel_pm: float = 12.0) -> tuple[Signal, np.ndarray]:
+    """An image of Gaussian columns, and the true cell in px."""
+    t = np.radians(rotation)
+    cell = motif.cell_A @ np.array([[np.cos(t), -np.sin(t)], [-np.sin(t), -np.cos(t)]]) * 100 / pixel_pm
+    y, x = np.indices((n, n)).astype(float)
+    fraction = (np.stack([x, y], axis=-1) - [n / 2 + 3.3, n / 2 - 5.1]) @ np.linalg.inv(cell)
+    image = np.full((n, n), 30.0)
+    for place, strength in zip(motif.fractions, motif.contrast("HAADF"), strict=True):
+        away = ((fraction - place + 0.5) % 1 - 0.5) @ cell
+        image += 300 * strength * np.exp(-(away**2).sum(axis=-1) / (2 * (55 / pixel_pm) ** 2))
+    return Signal("HAADF", np.random.default_rng(0).poisson(image).astype(float)), cell
+
+
+@pytest.mark.parametrize("rotation", range(0, 360, 30))
+def test_a_crystal_without_a_two_fold_axis_is_found_the_right_way_round(rotation) -> None:
+    motif = one_way()
+    image, cell = drawn(motif, rotation)
+    found = basis(image, motif, SIZE, BasisSection())
+    np.testing.assert_allclose(found.cell, cell, atol=0.02 * np.linalg.norm(cell[0]))
+    away = (found.origin - [103.3, 94.9]) @ np.linalg.inv(cell)
+    assert np.abs(away - np.rint(away)).max() < 0.05

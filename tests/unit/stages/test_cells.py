@@ -7,10 +7,10 @@ import pytest
 
 from stemdisp.errors import StageError
 from stemdisp.flags import Flag
-from stemdisp.materials import ZONES, KTaO3
+from stemdisp.materials import ZONES
 from stemdisp.stages.cells import cells
 
-NEIGHBOURS = {(0, 0, 1): 4, (1, -1, 0): 2}
+NEIGHBOURS = {(0, 0, 1): 4, (1, -1, 0): 2, (1, 1, -2): 2}
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -28,7 +28,7 @@ def test_neighbours_surround_the_moving_column(crystal, zone) -> None:
     np.testing.assert_allclose(found.xy[complete], columns.xy[found.moving[complete]], atol=1e-9)
 
 
-@pytest.mark.parametrize("flag", [Flag.WEAK, Flag.EDGE, Flag.EXCLUDED, Flag.FAR_FROM_LATTICE])
+@pytest.mark.parametrize("flag", [Flag.WEAK, Flag.EDGE, Flag.EXCLUDED, Flag.FAR_FROM_LATTICE, Flag.UNRESOLVED])
 def test_an_unusable_neighbour_empties_the_cell(crystal, flag) -> None:
     lattice, columns = crystal()
     usual = cells(columns, lattice)
@@ -71,3 +71,10 @@ def test_nothing_measurable_is_refused(crystal) -> None:
     lattice, columns = crystal()
     with pytest.raises(StageError, match="25 K columns"):
         cells(columns.replace(flags=np.full(len(columns), int(Flag.WEAK))), lattice)
+
+
+def test_columns_that_are_not_resolved_leave_all_cells_empty_and_no_error(crystal) -> None:
+    lattice, columns = crystal((1, 1, -2))
+    flags = np.where(columns.of_site("K"), int(Flag.UNRESOLVED), 0)
+    found = cells(columns.replace(flags=flags), lattice)
+    assert (found.flags == int(Flag.UNRESOLVED | Flag.INCOMPLETE)).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stemdisp.flags import Flag
 from stemdisp.stages.combine import combine
 
 
@@ -56,3 +57,22 @@ def test_one_signal_for_all_leaves_the_table_as_it_is(pair) -> None:
     found, shifts = combine({"HAADF": base, "ABF": other}, lattice, "HAADF", "HAADF")
     assert found is base and set(shifts) == {"HAADF", "ABF"}
     assert combine({"ABF": other}, lattice, "ABF", "ABF") == (other, {"ABF": (0.0, 0.0)})
+
+
+def test_where_the_first_signal_does_not_resolve_a_site_the_other_gives_all(pair) -> None:
+    """Its brighter neighbours are pulled towards the shoulder: their places are not used either."""
+    lattice, base, other = pair
+    blurred = base.replace(flags=np.where(base.of_site("K"), int(Flag.UNRESOLVED), 0))
+    found, shifts = combine({"HAADF": blurred, "ABF": other}, lattice, "HAADF", "ABF")
+    assert (found.signal == 1).all() and found.usable.all() and (found.flags == 0).all()
+    np.testing.assert_allclose(found.xy, other.xy - shifts["ABF"])
+    np.testing.assert_allclose(shifts["ABF"], [0.7, -0.3], atol=0.02)
+
+
+def test_what_neither_resolves_stays_without_a_position_of_its_own(pair) -> None:
+    lattice, base, other = pair
+    flags = np.where(base.of_site("K"), int(Flag.UNRESOLVED), 0)
+    both = {"HAADF": base.replace(flags=flags), "ABF": other.replace(flags=flags)}
+    found, _ = combine(both, lattice, "HAADF", "ABF")
+    np.testing.assert_array_equal(found.flags, flags)
+    assert (found.signal[base.of_site("K")] == 0).all() and not found.usable[base.of_site("K")].any()

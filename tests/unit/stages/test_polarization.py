@@ -9,7 +9,7 @@ import pytest
 
 from stemdisp.crystal import project
 from stemdisp.errors import RecipeError
-from stemdisp.materials import ZONES, KTaO3
+from stemdisp.materials import MATERIALS, ZONES, KTaO3
 from stemdisp.model.fields import VectorField
 from stemdisp.recipe import PolarizationSection
 from stemdisp.stages.polarization import polarization
@@ -61,11 +61,69 @@ def test_recipe_wins(field) -> None:
     assert "+2.312 e (recipe)" in found.assumption and "/ 0.5" in found.assumption
 
 
-def test_none_is_none_and_a_signal_without_dilution_is_refused(field) -> None:
+def test_none_is_none(field) -> None:
     assert polarization(field, ALONG_110, "HAADF", PolarizationSection(model="none")) is None
-    with pytest.raises(RecipeError, match="no dilution for DF4"):
-        polarization(field, ALONG_110, "DF4", PolarizationSection())
-    assert polarization(field, ALONG_110, "DF4", PolarizationSection(dilution=0.8)) is not None
+
+
+def test_a_signal_without_measured_dilution_gets_that_of_the_columns_weights(field) -> None:
+    found = polarization(field, ALONG_110, "DF4", PolarizationSection())
+    assert found is not None
+    np.testing.assert_allclose(found.uv[0, 0], PER_PM * (1 + (8 / 19) ** 1.7), rtol=1e-3)
+    given = polarization(field, ALONG_110, "DF4", PolarizationSection(dilution=0.8))
+    assert given is not None
+    np.testing.assert_allclose(given.uv[0, 0], PER_PM / 0.8, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "kappa", "sign"), [("PbTiO3", -4.8, -1), ("BiFeO3", -2.5, -1)])
+@pytest.mark.parametrize("zone", ZONES)
+def test_lead_and_bismuth_crystals_are_polarized_against_the_displacement(field, name, kappa, sign, zone) -> None:
+    crystal = MATERIALS[name]
+    found = polarization(field, project(crystal, zone), "HAADF", PolarizationSection())
+    assert found is not None
+    np.testing.assert_allclose(found.uv[:2], kappa * field.uv[:2])
+    assert (np.sign(found.uv[:2]) == sign * np.sign(field.uv[:2])).all()
+    np.testing.assert_allclose(found.cov[:2], kappa**2 * field.cov[:2])
+    assert f"kappa: {kappa:+g} uC/cm2 per pm of {crystal.moving} against {crystal.reference}" in found.assumption
+    assert crystal.kappa_source in found.assumption
+
+
+def test_lead_titanate_has_its_known_polarization() -> None:
+    """Ti stands 16 pm off the centre of Pb in the bulk, which has 75 to 81 uC/cm2."""
+    bulk = VectorField("pm", np.zeros((1, 2)), np.array([[0.0, 16.0]]), np.eye(2)[None], significant=np.array([True]))
+    found = polarization(bulk, project(MATERIALS["PbTiO3"], (1, 0, 0)), "HAADF", PolarizationSection())
+    assert found is not None and -81 <= found.uv[0, 1] <= -75
+
+
+@pytest.mark.parametrize(("name", "zone"), [(n, z) for n in ("BaTiO3", "SrTiO3", "KNbO3") for z in ZONES])
+def test_titanates_and_niobates_are_polarized_along_it(field, name, zone) -> None:
+    crystal = MATERIALS[name]
+    motif = project(crystal, zone)
+    found = polarization(field, motif, "HAADF", PolarizationSection())
+    assert found is not None
+    factor = 16.02176634 * crystal.charge(crystal.moving) / crystal.volume_A3 / motif.dilution("HAADF")
+    np.testing.assert_allclose(found.uv[:2], factor * field.uv[:2])
+    assert factor > 1 and f"{crystal.moving} moves in a rigid rest" in found.assumption
+
+
+def test_a_kappa_of_the_recipe_wins_and_is_said(field) -> None:
+    found = polarization(field, project(MATERIALS["PbTiO3"], (0, 0, 1)), "HAADF", PolarizationSection(kappa=2.0))
+    assert found is not None
+    np.testing.assert_allclose(found.uv[:2], 2 * field.uv[:2])
+    assert "kappa: +2 uC/cm2 per pm of Ti against Pb (recipe)" in found.assumption
+
+
+def test_numbers_that_nobody_knows_are_asked_for(field) -> None:
+    bismuth = project(MATERIALS["BiFeO3"], (0, 0, 1))
+    for model, site in (("moving_site", "Fe"), ("reference_site", "Bi")):
+        asked = rf"BiFeO3 has no Born effective charge of {site}; set \[polarization\] charge or .* model = none"
+        with pytest.raises(RecipeError, match=asked):
+            polarization(field, bismuth, "HAADF", PolarizationSection(model=model))
+        assert polarization(field, bismuth, "HAADF", PolarizationSection(model=model, charge=3.0)) is not None
+    with pytest.raises(RecipeError, match=r"KTaO3 has no known polarization per displacement; set .* kappa"):
+        polarization(field, ALONG_001, "HAADF", PolarizationSection(model="kappa"))
+    bare = replace(ALONG_001, material=replace(KTaO3, volume_A3=None))
+    with pytest.raises(RecipeError, match=r"no volume of the unit cell; set \[structure\] volume"):
+        polarization(field, bare, "HAADF", PolarizationSection())
 
 
 def test_displacements_stay_as_they_were(field) -> None:

@@ -182,3 +182,18 @@ def test_the_fit_holds_together_at_every_image_size(until, size) -> None:
     flags = analysis.columns.flags
     assert (flags & int(Flag.NO_CONVERGENCE) > 0).sum() == 0
     assert np.abs(errors_px(analysis.columns, truth, "Ta")).max() < 0.5
+
+
+def test_columns_that_are_only_shoulders_are_flagged(until) -> None:
+    """Along [11-2] the flank of Ta hides K in HAADF: fitted, but never used."""
+    analysis, _ = until(replace(SCENE, zone=(1, 1, -2)), "refine")
+    columns = analysis.columns
+    flagged = columns.flags & int(Flag.UNRESOLVED) > 0
+    inner = ((columns.xy > 15) & (columns.xy < [176, 164])).all(axis=1)
+    assert flagged[columns.of_site("K") & inner].all() and (columns.of_site("K") & inner).sum() > 20
+    assert not flagged[~columns.of_site("K")].any() and not columns.usable[flagged].any()
+
+
+def test_columns_that_stand_apart_are_never_flagged_as_shoulders(exact, assigned) -> None:
+    for columns in (exact[0].columns, refined(assigned[0])):
+        assert not (columns.flags & int(Flag.UNRESOLVED)).any()
