@@ -45,6 +45,8 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/stemdisp run sample_data/interface --material KTaO3 --zone 1-10 --out $(DEMO)/interface $(DEMO_ARGS)
 	$(BIN)/stemdisp run sample_data/bulk --material KTaO3 --zone 001 --out $(DEMO)/bulk $(DEMO_ARGS)
+	$(BIN)/stemdisp run sample_data/zone112 --material KTaO3 --zone 11-2 --out $(DEMO)/zone112 $(DEMO_ARGS)
+	$(BIN)/stemdisp run sample_data/BTO_crystal_1.dm4 --material BaTiO3 --zone 001 --out $(DEMO)/measured $(DEMO_ARGS)
 	@echo; echo "reports, to be opened in a browser:"; ls $(abspath $(DEMO))/*/*/report.html
 
 # Pictures of README.md: those of the demo at 1080 px, each under 500 kB.

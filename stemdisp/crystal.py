@@ -29,6 +29,9 @@ CENTRED = 0.08
 """Largest distance from a column to the centroid of its reference neighbours, in distances to the farthest of them: a
 polar structure moves columns by less, and part of a shell lies farther off."""
 
+SURROUNDING = 1.5
+"""Columns farther than this times the nearest do not belong to its surroundings."""
+
 FINEST = 24
 """Largest denominator of the fractions of a cell that its columns repeat by: centrings, glides and supercells."""
 
@@ -123,25 +126,43 @@ class Motif:
         one, other = np.unravel_index(int(self._distances_A.argmin()), self._distances_A.shape)
         return self.sites[one], self.sites[other]
 
-    def neighbours(self, moving: str, reference: str) -> Ints:
-        """(R, 2) cell offsets (dh, dk) of the reference columns nearest to a moving column.
-
-        They are the smallest shells whose centroid the moving column stands on in this structure, but for the little
-        that a polar structure moves it off.  Raises RecipeError where no such set exists within two cells.
-        """
-        start, end = self.fractions[self.site(moving)], self.fractions[self.site(reference)]
+    def _shells(self, site: str, other: str) -> list[tuple[Ints, Floats]]:
+        """Growing sets of the columns of another site around one: cell offsets (n, 2) and where they stand (n, 2)
+        relative to it in angstrom, as long as they belong to its surroundings."""
+        start, end = self.fractions[self.site(site)], self.fractions[self.site(other)]
         offsets = np.array(list(product(range(-2, 3), repeat=2)))
         vectors = (offsets + end - start) @ self.cell_A
         distances = np.linalg.norm(vectors, axis=1)
         order = np.argsort(distances, kind="stable")
-        for last in range(1, len(order)):
-            shell, next_one = distances[order[last - 1]], distances[order[last]]
-            if next_one - shell > 0.01 and np.linalg.norm(vectors[order[:last]].mean(axis=0)) < CENTRED * shell:
-                return np.asarray(offsets[order[:last]])
+        distances = distances[order]
+        # A column is not among its own neighbours.
+        first = int(distances[0] < 1e-6)
+        ends = [n for n in range(first + 1, len(order)) if distances[n] - distances[n - 1] > 0.01]
+        near = [n for n in ends if distances[n - 1] <= SURROUNDING * distances[first]]
+        return [(offsets[order[first:n]], vectors[order[first:n]]) for n in near]
+
+    def neighbours(self, moving: str, reference: str) -> Ints:
+        """(R, 2) cell offsets (dh, dk) of the reference columns nearest to a moving column.
+
+        They are the smallest shells whose centroid the moving column stands on in this structure, but for the little
+        that a polar structure moves it off.  Raises RecipeError where the nearest columns are no such set.
+        """
+        for offsets, vectors in self._shells(moving, reference):
+            farthest = float(np.linalg.norm(vectors, axis=1).max())
+            if np.linalg.norm(vectors.mean(axis=0)) < CENTRED * farthest:
+                return np.asarray(offsets)
         raise RecipeError(
             f"no set of {reference} columns is centred on a {moving} column of {self.material.name} along "
             f"{format_indices(self.zone)}; name other sites as moving and reference, or another zone"
         )
+
+    def around(self, site: str, other: str) -> Ints:
+        """(R, 2) cell offsets (dh, dk) of the columns of another site that a column is placed by: its neighbours, or
+        all that are near where none are centred on it."""
+        try:
+            return self.neighbours(site, other)
+        except RecipeError:
+            return np.asarray(self._shells(site, other)[-1][0])
 
     def rows(self, plane: Plane) -> tuple[int, int]:
         """(p, q) such that p h + q k numbers the planes (hkl) of one site; raises RecipeError if the beam crosses

@@ -33,7 +33,7 @@ SENTENCES: dict[Flag, str] = {
     Flag.WEAK: "the fitted contrast is below three times its error or a third of what is usual for the site",
     Flag.NO_CONVERGENCE: "the fit was still moving when it stopped",
     Flag.FAR_FROM_LATTICE: "the fit ran away from where the lattice allows a column; the position is the start",
-    Flag.BAD_PIXELS: "missing or non-finite pixels lie under the column",
+    Flag.BAD_PIXELS: "missing, non-finite or saturated pixels lie under the column; they are not used",
     Flag.FIXED_POSITION: "only the contrast was fitted in this signal; the position is the lattice's",
     Flag.INCOMPLETE: "a reference neighbour of the cell is missing or unusable; the cell has no displacement",
     Flag.EDITED: "the column was changed by hand",
@@ -42,9 +42,7 @@ SENTENCES: dict[Flag, str] = {
     "their fitted positions are not used",
 }
 
-UNUSABLE = (
-    Flag.EDGE | Flag.WEAK | Flag.FAR_FROM_LATTICE | Flag.FIXED_POSITION | Flag.EXCLUDED | Flag.UNRESOLVED
-)
+UNUSABLE = Flag.EDGE | Flag.WEAK | Flag.FAR_FROM_LATTICE | Flag.FIXED_POSITION | Flag.EXCLUDED | Flag.UNRESOLVED
 """A column with any of these bits has no position of its own to measure a displacement with."""
 
 

@@ -10,12 +10,15 @@ import numpy as np
 from . import backend
 from .backend import Choice, Device
 from .errors import CalibrationError, RecipeError, StageError
+from .flags import Flag
 from .model.analysis import Analysis
+from .model.columns import Columns
+from .model.lattice import Lattice
 from .model.micrograph import Micrograph, PixelSize, Signal
 from .recipe import Recipe
 from .stages.assign import assign
 from .stages.basis import basis, fit_lattice
-from .stages.blank import blank
+from .stages.blank import Part, blank
 from .stages.cells import cells
 from .stages.combine import combine
 from .stages.displacement import displacement
@@ -74,25 +77,34 @@ def _basis(analysis: Analysis, device: Device) -> Analysis:
 
 
 def _assign(analysis: Analysis, device: Device) -> Analysis:
-    assert analysis.peaks and analysis.lattice
-    signal, peaks, lattice, recipe = _positions(analysis), analysis.peaks, analysis.lattice, analysis.recipe
-    crystals = [(lattice, assign(peaks, lattice, signal, recipe.assign))]
-    while len(crystals) < MOST_CRYSTALS:
-        rest = blank(signal, peaks, crystals[-1][1], crystals[-1][0], recipe.assign.minimum_cells)
-        if rest is None:
-            break
-        signal, peaks = rest
-        try:
-            lattice = basis(signal, lattice.motif, _known_pixel_size(analysis), recipe.basis)
-            crystals.append((lattice, assign(peaks, lattice, signal, recipe.assign)))
-        except StageError:
-            break
+    assert analysis.lattice
+    recipe, crystals = analysis.recipe, _crystals(analysis, analysis.lattice)
     crystals.sort(key=lambda crystal: -len(crystal[1]))
     lattice, columns = crystals[0]
     said = _others([len(other) for _, other in crystals[1:]], len(columns))
     columns, notes = edit(columns, recipe.edits, analysis.micrograph.inputs)
     lattice = fit_lattice(columns, lattice)
     return _sized_by_lattice(analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)))
+
+
+def _crystals(analysis: Analysis, lattice: Lattice) -> list[tuple[Lattice, Columns]]:
+    """The crystal that ``lattice`` was found in, and those found in what is left of the image."""
+    assert analysis.peaks
+    recipe = analysis.recipe
+    whole = Part(_positions(analysis), analysis.peaks, np.zeros(2, dtype=np.int64))
+    columns = assign(whole.peaks, lattice, whole.signal, recipe.assign)
+    crystals, fewest = [(lattice, columns)], recipe.assign.minimum_cells
+    left = blank(whole, lattice, columns, fewest)
+    while left and len(crystals) < MOST_CRYSTALS:
+        part = left.pop(0)
+        try:
+            lattice = basis(part.signal, lattice.motif, _known_pixel_size(analysis), recipe.basis)
+            columns = assign(part.peaks, lattice, part.signal, recipe.assign)
+        except StageError:
+            continue
+        crystals.append(part.in_the_whole(lattice, columns))
+        left += blank(part, lattice, columns, fewest)
+    return crystals
 
 
 def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
@@ -120,9 +132,10 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
     signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
     by_signal = {positions: refine(signals[positions], analysis.columns, lattice, recipe, device)}
     if oxygen != positions:
-        half = 0.5 * float(np.linalg.norm(lattice.cell, axis=1).min())
-        shift = register(signals[oxygen], signals[positions], half)
-        start = analysis.columns.replace(xy=by_signal[positions].xy + shift)
+        # Where the first signal shows a shoulder only, its fit says less than the lattice does.
+        known = (by_signal[positions].flags & int(Flag.UNRESOLVED)) == 0
+        start = analysis.columns.replace(xy=np.where(known[:, None], by_signal[positions].xy, analysis.columns.xy))
+        start = start.replace(xy=start.xy + register(signals[oxygen], start, lattice))
         by_signal[oxygen] = refine(signals[oxygen], start, lattice, recipe, device)
     columns, shifts = combine(by_signal, lattice, positions, oxygen)
     found = analysis.having(
@@ -188,6 +201,7 @@ def _quality(analysis: Analysis, device: Device) -> Analysis:
         analysis.cells,
         analysis.displacement,
         analysis.signal_shift_px,
+        analysis.by_signal[analysis.columns.signals[0]],
     )
     return analysis.having(quality=checks)
 

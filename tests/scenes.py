@@ -92,8 +92,8 @@ def bound_px(scene: Scene, truth: Truth) -> Floats:
     )
 
 
-EDGE_PLANE: dict[Zone, tuple[int, int, int]] = {(0, 0, 1): (1, 0, 0), (1, -1, 0): (1, 1, 1)}
-"""The edge studied in each zone; in [1-10] that of the multislice pair."""
+EDGE_PLANE: dict[Zone, tuple[int, int, int]] = {(0, 0, 1): (1, 0, 0), (1, -1, 0): (1, 1, 1), (1, 1, -2): (1, 1, 1)}
+"""The edge studied in each zone; in [1-10] and [11-2] that of the multislice pair."""
 
 
 def interface_scene(

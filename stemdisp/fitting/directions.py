@@ -29,4 +29,4 @@ def rayleigh(resultant: float, n: int) -> float:
     """Level at which ``n`` directions of mean resultant length ``resultant`` are not uniform (second-order
     approximation)."""
     z = n * resultant**2
-    return float(np.clip(np.exp(-z) * (1 + (2 * z - z**2) / (4 * n)), 0.0, 1.0))
+    return float(min(max(np.exp(-z) * (1 + (2 * z - z**2) / (4 * n)), 0.0), 1.0))

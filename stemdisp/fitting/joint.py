@@ -33,6 +33,9 @@ SETTLED, SETTLED_SHAPE = 0.05, 0.01
 """While the largest movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will
 do."""
 
+FAR, FEW = 0.3, 0.1
+"""Columns are far from where they belong while more than this part of them moves by more px than this."""
+
 RISING = 1.5
 """A mean square residual that grows by this factor in one step is no progress."""
 
@@ -220,7 +223,8 @@ def fit(problem: Problem, state: State, *, max_iterations: int, device: Device =
             chi2 = gradient.chi2
             if factor is None or not settled:
                 normal = gradient if stride == curve else model.normal(state, curve, curvature=True)
-                factor = _factorise(problem, state, normal, model.grid(curve).equations, damping)
+                far = bool((moved[state.free] > FAR).mean() > FEW)
+                factor = _factorise(problem, state, normal, model.grid(curve).equations, damping, far=far)
             before, last = state.shape, moved.max()
             state, moved, fled = _step(problem, state, gradient.scaled((stride / curve) ** 2), factor, paces)
             settled = bool(moved.max() < min(SETTLED, 0.4 * last) and state.shape.distance(before) < SETTLED_SHAPE)
@@ -297,9 +301,13 @@ def _free(problem: Problem, state: State) -> NDArray[np.bool_]:
     return np.stack([problem.tied[:, 0] < 0, state.free], axis=1)
 
 
-def _factorise(problem: Problem, state: State, normal: Normal, equations: NormalEquations, damping: float) -> Factor:
-    """The curvature at a state, ready to solve for steps of what is free there."""
+def _factorise(
+    problem: Problem, state: State, normal: Normal, equations: NormalEquations, damping: float, *, far: bool
+) -> Factor:
+    """The curvature at a state, ready to solve for steps of what is free there; while columns are still ``far`` from
+    where they belong the profile stays round, or it would stretch towards them."""
     shape_free = np.ones(equations.groups + 4, dtype=bool)
+    shape_free[-4:-2] = not far
     shape_free[-2:] = problem.tail
     normal.corner[-1, -1] += normal.chi2 / RATIO_SPREAD**2
     return equations.factorise(normal, equations.selection(_free(problem, state), problem.tied), shape_free, damping)

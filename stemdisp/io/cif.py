@@ -209,7 +209,7 @@ def _check_occupancy(block: Any, shown: str) -> None:
             partial.append(f"{one_line(label, 20)} ({share:g})")
     if partial:
         raise RecipeError(
-            f"{shown}: {len(partial)} sites are partly occupied: {', '.join(partial[:6])}; keep one element a site in "
+            f"{shown}: partly occupied sites: {', '.join(partial[:6])}; keep one element a site in "
             "the file, or write the projected cell as a [structure] table, where atoms may be fractions"
         )
 

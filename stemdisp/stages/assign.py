@@ -154,7 +154,7 @@ def _candidates(
     motif = lattice.motif
     if site == brightest:
         return anchors.hk, anchors.xy, np.full(len(anchors.hk), ALL)
-    offsets = motif.neighbours(motif.sites[site], motif.sites[brightest])
+    offsets = motif.around(motif.sites[site], motif.sites[brightest])
     targets = (anchors.hk[:, None, :] - offsets).reshape(-1, 2)
     step = motif.fractions[site] - motif.fractions[brightest] - offsets
     places = (anchors.xy[:, None, :] + step @ anchors.cell).reshape(-1, 2)

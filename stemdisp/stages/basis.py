@@ -42,6 +42,9 @@ FARTHEST, LARGEST_SHEAR_DEG = 1.5, 6.0
 """Pixel sizes by the lattice may be off by this times the scale tolerance, and the axes by this angle (degrees): scans
 without correction are short by up to 4 % and sheared by up to 1.2 degrees."""
 
+HALF_WAY = (0.35, 0.15)
+"""An index farther than the first from whole numbers, whose double is nearer than the second, is a half."""
+
 FOLD_BINS = 24
 """Bins of the average unit cell along each axis."""
 
@@ -83,8 +86,21 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
             f"above chance, {recipe.significance:g} are needed; {seen}; check material, zone and pixel size"
         )
     _compare(Lattice(motif, np.zeros(2), found.cell[0], found.cell[1]), pixel_size, recipe, signal.name)
+    if _is_fraction(power, found.cell):
+        raise StageError(
+            f"{signal.name}: no lattice found: {_spacings(power, motif, pixel_size, signal.name)}; only every second "
+            "place of the lattice that would fit is like the first; check material, zone and pixel size"
+        )
     centre = _best_ordered(image, found.cell)
     return _placed(image, motif, found.cell, centre, signal.name)
+
+
+def _is_fraction(power: Spectrum, cell: Floats) -> bool:
+    """Whether the image's strongest peaks lie half-way between those of a cell, which is then a fraction of the true
+    one."""
+    indices = strongest(power) @ cell.T
+    whole, half = np.abs(indices - np.rint(indices)), np.abs(2 * indices - np.rint(2 * indices))
+    return bool(((whole.max(axis=1) > HALF_WAY[0]) & (half.max(axis=1) < HALF_WAY[1])).any())
 
 
 def _named(motif: Motif) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.columns import Columns
 from ..model.lattice import Lattice
@@ -14,35 +15,62 @@ REACH = 1.2
 """How far around a column its crystal is blanked, in the longer cell vector: the tails of the last columns go too."""
 
 
-def blank(
-    signal: Signal, peaks: Columns, columns: Columns, lattice: Lattice, fewest: int
-) -> tuple[Signal, Columns] | None:
-    """What is left of an image and of its peaks without one crystal.
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A piece of an image, the maxima in it, and the place (x, y) px of its first pixel in the whole."""
+
+    signal: Signal
+    peaks: Columns
+    corner: NDArray[np.int64]
+
+    def in_the_whole(self, lattice: Lattice, columns: Columns) -> tuple[Lattice, Columns]:
+        """What was found in the piece, in the coordinates of the whole."""
+        return replace(lattice, origin=lattice.origin + self.corner), columns.replace(xy=columns.xy + self.corner)
+
+
+def blank(part: Part, lattice: Lattice, columns: Columns, fewest: int) -> list[Part]:
+    """The pieces that are left of a part of an image without one crystal, the largest first.
 
     Parameters
     ----------
-    signal, peaks
-        The image, and all maxima that are still to be explained.
-    columns, lattice
-        The crystal.
+    part
+        The image that the crystal was found in.
+    lattice, columns
+        The crystal, in the coordinates of the part.
     fewest
-        Number of cells that must find room in the rest.
+        Number of cells, and of maxima, that a piece must have room for.
 
     Returns
     -------
-    The image with the crystal at the median of the rest, and the peaks outside it; None where too little is left.
+    Every connected piece, cut out; its crystal-free surroundings have the median of the piece.
     """
-    from scipy.ndimage import distance_transform_edt
+    from scipy.ndimage import distance_transform_edt, find_objects
+    from skimage.measure import label
 
-    ny, nx = signal.image.shape
+    image = part.signal.image
+    ny, nx = image.shape
     free = np.ones((ny, nx), dtype=bool)
-    x, y = np.rint(columns.xy).astype(int).clip(0, [nx - 1, ny - 1]).T
+    x, y = _pixels(columns, (ny, nx))
     free[y, x] = False
     reach = REACH * float(np.linalg.norm(lattice.cell, axis=1).max())
-    rest = np.asarray(distance_transform_edt(free)) > reach
-    x, y = np.rint(peaks.xy).astype(int).clip(0, [nx - 1, ny - 1]).T
-    left = peaks.take(rest[y, x])
-    if rest.sum() < fewest * abs(float(np.linalg.det(lattice.cell))) or len(left) < fewest:
-        return None
-    image = np.where(rest, signal.image, np.nanmedian(signal.image[rest]))
-    return replace(signal, image=image), left
+    numbers = label(np.asarray(distance_transform_edt(free)) > reach, connectivity=1)
+    x, y = _pixels(part.peaks, (ny, nx))
+    room = fewest * abs(float(np.linalg.det(lattice.cell)))
+    left = []
+    for number, box in enumerate(find_objects(numbers), start=1):
+        rows = numbers[y, x] == number
+        inside = numbers[box] == number
+        if inside.sum() < room or rows.sum() < fewest:
+            continue
+        piece = np.where(inside, image[box], np.nanmedian(image[box][inside]))
+        corner = np.array([box[1].start, box[0].start])
+        peaks = part.peaks.take(rows)
+        moved = peaks.replace(xy=peaks.xy - corner)
+        left.append(Part(replace(part.signal, image=piece), moved, part.corner + corner))
+    return sorted(left, key=lambda one: -len(one.peaks))
+
+
+def _pixels(columns: Columns, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Nearest pixels (x, y) of columns, inside the frame."""
+    x, y = np.rint(columns.xy).astype(int).clip(0, [shape[1] - 1, shape[0] - 1]).T
+    return x, y

@@ -21,6 +21,7 @@ from ..fitting.local import LocalFit, LocalProblem, cut_windows, fit_windows
 from ..fitting.problem import JointFit, Problem, State
 from ..fitting.profile import evaluate
 from ..fitting.resolve import resolved
+from ..fitting.saturation import saturated
 from ..fitting.surround import inside_share, phantoms
 from ..fitting.width import steepest
 from ..flags import Flag
@@ -98,6 +99,9 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
         The same rows with ``xy``, ``cov`` (px^2), ``amplitude``, ``sigma`` (px), ``background``, ``residual`` and
         ``flags``.
     """
+    ceiling = saturated(signal.image)
+    if ceiling.any():
+        signal = replace(signal, image=np.where(ceiling, np.nan, signal.image))
     scale, width = 100 / float(lattice.scale_pm.mean()), _width(signal, columns, lattice)
     problem, n = _problem(signal, columns, lattice, recipe, width)
     problem, joint = _joint(problem, width, recipe, device)

@@ -110,7 +110,7 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "refine.profile": ("gaussian",),
     "refine.oxygen_in_haadf": ("free",),
     "refine.background_spacing": (8.0,),
-    "refine.weak_window": (0.8,),
+    "refine.weak_window": (2.2,),
     "refine.tolerance": (0.05,),
     "refine.max_iterations": (2,),
     "interface.mode": ("none",),

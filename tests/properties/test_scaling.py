@@ -241,10 +241,24 @@ def test_columns_follow_a_shift_of_the_crystal_by_less_than_a_pixel(
 
 # A second run that starts from the first
 
+KTO_BY_HAND = {
+    "a": [2.82, 0.0],
+    "b": [0.0, 3.99],
+    "sites": [
+        {"name": "K", "x": 0.0, "y": 0.0, "atoms": {"K": 1.0, "O": 1.0}},
+        {"name": "Ta", "x": 0.0, "y": 0.5, "atoms": {"Ta": 1.0}},
+        {"name": "O", "x": 0.5, "y": 0.5, "atoms": {"O": 2.0}},
+    ],
+    "moving": "K",
+    "reference": "Ta",
+}
+"""The projection of KTaO3 along [1-10] as a user would write it."""
+
 CHANGES: dict[str, tuple[str, Any]] = {
     "image": ("find", {"pixel_size": [14.1, 14.1]}),
     "find": ("find", {"threshold": 0.3}),
     "material": ("basis", {"zone": "001"}),
+    "structure": ("basis", KTO_BY_HAND),
     "basis": ("basis", {"significance": 2.0}),
     "assign": ("assign", {"minimum_cells": 12}),
     "edits": ("assign", [{"sha256": OTHER_SHA, "action": "delete", "site": "K", "h": 0, "k": 0}]),
@@ -262,7 +276,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
 def _changed(recipe: Recipe, section: str) -> Recipe:
     values = recipe.model_dump(mode="json")
     change = CHANGES[section][1]
-    values[section] = values[section] | change if isinstance(change, dict) else change
+    values[section] = (values[section] or {}) | change if isinstance(change, dict) else change
     return Recipe.model_validate(values)
 
 

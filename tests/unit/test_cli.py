@@ -210,7 +210,7 @@ def test_what_failed_is_tried_again(tmp_path, pipeline):
 def test_no_pixel_size_is_a_sentence(tmp_path, pipeline):
     done = run(image(tmp_path / "PTO.tif", pixel_nm=None), "-o", tmp_path / "out")
     assert done.exit_code == 1
-    assert "PTO has no pixel size; pass --pixel-size in pm or lattice, or set [image] pixel_size" in done.stderr
+    assert "PTO.tif has no pixel size; pass --pixel-size in pm or lattice, or set [image] pixel_size" in done.stderr
     assert json.loads((tmp_path / "out/PTO/failure.json").read_text())["class"] == "CalibrationError"
 
 

@@ -55,7 +55,7 @@ def test_elements(shaped: Analysis) -> None:
     for sublattice in to_atomap(shaped).sublattice_list:
         info = sublattice.atom_list[0].element_info
         content = motif.content[motif.site(sublattice.name)]
-        assert sorted(info.values()) == sorted(e for e, count in content.items() for _ in range(count))
+        assert sorted(info.values()) == sorted(e for e, count in content.items() for _ in range(int(count)))
         assert all(0 <= height < motif.repeat_A for height in info)
 
 

@@ -12,7 +12,7 @@ from stemdisp.materials import KTaO3
 from stemdisp.model.columns import Columns
 from stemdisp.model.micrograph import Micrograph, Signal
 from stemdisp.scene import Dose, Edge, Scene, View
-from stemdisp.stages.blank import REACH, blank
+from stemdisp.stages.blank import REACH, Part, blank
 from stemdisp.synthetic import simulate
 
 N = 360
@@ -28,36 +28,54 @@ def left(crystal):
     return Signal("HAADF", image), placed, lattice
 
 
+def part(signal: Signal, peaks: Columns) -> Part:
+    return Part(signal, peaks, np.zeros(2, dtype=np.int64))
+
+
 def test_the_crystal_and_its_surroundings_are_gone(left) -> None:
     signal, columns, lattice = left
     far = np.array([[430.0, 40.0], [470.0, 200.0]] * 6)
     peaks = Columns.at(np.vstack([columns.xy, far]), ("peak",), ("HAADF",))
-    found = blank(signal, peaks, columns, lattice, 9)
-    assert found is not None
-    rest, others = found
-    np.testing.assert_array_equal(others.xy, far)
-    changed = rest.image != signal.image
+    (rest,) = blank(part(signal, peaks), lattice, columns, 9)
+    np.testing.assert_array_equal(rest.peaks.xy + rest.corner, far)
+    (x0, y0), (ny, nx) = rest.corner, rest.signal.image.shape
+    old = signal.image[y0 : y0 + ny, x0 : x0 + nx]
+    changed = rest.signal.image != old
     y, x = np.nonzero(changed)
-    nearest = np.hypot(x[:, None] - columns.xy[:, 0], y[:, None] - columns.xy[:, 1]).min(axis=1)
+    nearest = np.hypot(x[:, None] + x0 - columns.xy[:, 0], y[:, None] + y0 - columns.xy[:, 1]).min(axis=1)
     reach = REACH * np.linalg.norm(lattice.cell, axis=1).max()
     assert nearest.max() <= reach + 1
-    assert len(np.unique(rest.image[changed])) == 1
-    assert rest.image[changed][0] == pytest.approx(np.median(rest.image[~changed]), rel=1e-3)
+    assert len(np.unique(rest.signal.image[changed])) == 1
+    assert rest.signal.image[changed][0] == pytest.approx(np.median(old[~changed]), rel=1e-3)
+
+
+def test_pieces_on_both_sides_are_cut_out_and_found_again_in_the_whole(left) -> None:
+    signal, columns, lattice = left
+    middle = columns.replace(xy=columns.xy + np.array([150, 0]))
+    high = columns.xy[:, 1].max()
+    image = signal.image[: int(high) + 20]
+    spots = np.array([[20.0, 30.0], [45.0, 90.0]] * 6 + [[470.0, 60.0]] * 20)
+    pieces = blank(part(replace(signal, image=image), Columns.at(spots)), lattice, middle, 9)
+    assert [len(piece.peaks) for piece in pieces] == [20, 12]
+    assert pieces[0].corner[0] > 300 and pieces[1].corner[0] == 0
+    moved, table = pieces[0].in_the_whole(lattice, pieces[0].peaks)
+    np.testing.assert_array_equal(table.xy, spots[12:])
+    np.testing.assert_array_equal(moved.origin, lattice.origin + pieces[0].corner)
 
 
 def test_nothing_is_written_into_what_was_given(left) -> None:
     signal, columns, lattice = left
     before = signal.image.copy()
-    blank(signal, columns, columns, lattice, 9)
+    blank(part(signal, columns), lattice, columns, 9)
     np.testing.assert_array_equal(signal.image, before)
 
 
 def test_too_little_room_or_too_few_peaks_end_the_search(left) -> None:
     signal, columns, lattice = left
     peaks = Columns.at(np.tile([[450.0, 150.0]], (20, 1)), ("peak",), ("HAADF",))
-    assert blank(signal, peaks, columns, lattice, 9) is not None
-    assert blank(signal, peaks, columns, lattice, 500) is None
-    assert blank(signal, peaks.take(np.arange(20) < 8), columns, lattice, 9) is None
+    assert len(blank(part(signal, peaks), lattice, columns, 9)) == 1
+    assert blank(part(signal, peaks), lattice, columns, 500) == []
+    assert blank(part(signal, peaks.take(np.arange(20) < 8)), lattice, columns, 9) == []
 
 
 def test_missing_pixels_stay_out_of_the_median(left) -> None:
@@ -65,8 +83,8 @@ def test_missing_pixels_stay_out_of_the_median(left) -> None:
     image = signal.image.copy()
     image[:, 480:] = np.nan
     peaks = Columns.at(np.tile([[430.0, 150.0]], (20, 1)), ("peak",), ("HAADF",))
-    found = blank(replace(signal, image=image), peaks, columns, lattice, 9)
-    assert found is not None and np.isfinite(found[0].image[:, :470]).all()
+    (found,) = blank(part(replace(signal, image=image), peaks), lattice, columns, 9)
+    assert np.isfinite(found.signal.image[:, : 470 - found.corner[0]]).all()
 
 
 def grain(rotation: float, seed: int) -> np.ndarray:
@@ -94,6 +112,24 @@ def test_of_two_crystals_the_larger_is_analysed_and_the_other_counted(cut) -> No
     assert inside.mean() > 0.93
     turn = (found.lattice.rotation_deg - (5.0 if cut > 0.5 else 35.0) + 90) % 180 - 90
     assert abs(turn) < 1
+
+
+@pytest.mark.parametrize("strip", [0.3, 0.7])
+def test_a_narrow_strip_is_noticed(strip) -> None:
+    """Of a third of the frame, at the side."""
+    image, column = grain(5.0, 0), int(strip * N)
+    other = slice(None, column) if strip < 0.5 else slice(column, None)
+    image[:, other] = grain(40.0, 1)[:, other]
+    found = analysed(image)
+    assert [note.split(",")[0] for note in found.notes] == ["another crystal in view"]
+
+
+def test_three_crystals() -> None:
+    image = grain(5.0, 0)
+    image[:, :110] = grain(30.0, 1)[:, :110]
+    image[:, 250:] = grain(50.0, 2)[:, 250:]
+    found = analysed(image)
+    assert len(found.notes) == 1 and found.notes[0].startswith("2 other crystals in view, of ")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stemdisp.fitting.directions import rayleigh
 from stemdisp.model.fields import VectorField
 from stemdisp.model.interface import Interface
 from stemdisp.recipe import LayersSection
-from stemdisp.stages.layers import layers, rayleigh
+from stemdisp.stages.layers import layers
 
 UV = np.array([[1.0, -2], [3, -2], [2, -5], [7, 0], [9, 0], [np.nan, np.nan], [1, 1], [50, 50]])
 LAYER = np.array([0, 0, 0, 1, 1, 0, -1, 2])

@@ -25,6 +25,7 @@ def parts(crystal):
         "cells": cells(columns, lattice),
         "displacement": None,
         "shifts": {},
+        "first": columns,
     }
 
 
@@ -76,7 +77,30 @@ def test_without_a_reference_the_mean_is_told(parts) -> None:
     n = len(parts["cells"])
     field = VectorField("pm", parts["cells"].xy, np.tile([3.0, -4.0], (n, 1)), np.zeros((n, 2, 2)), assumption="so")
     found = check(parts, "mean_displacement", displacement=field)
-    assert found.value == pytest.approx(5) and "(3.0, -4.0) pm" in found.sentence and not found.warn
+    assert found.value == pytest.approx(5) and found.std == 0 and not found.warn
+    assert f"the mean of all {n} cells is (3.0 +- 0.0, -4.0 +- 0.0) pm" in found.sentence
+    assert "agree to 1.00, by chance with a probability of 1e-09 or less (Rayleigh)" in found.sentence
+
+
+def test_directions_at_random_are_told(parts) -> None:
+    n = len(parts["cells"])
+    uv = np.random.default_rng(0).standard_normal((n, 2))
+    field = VectorField("pm", parts["cells"].xy, uv, np.zeros((n, 2, 2)), assumption="so")
+    level = float(check(parts, "mean_displacement", displacement=field).sentence.split("probability of ")[1].split()[0])
+    assert 0.01 < level <= 1
+
+
+def test_sites_that_the_first_signal_does_not_resolve(parts) -> None:
+    """Without another signal they are empty; with one everything comes from there."""
+    columns = parts["columns"]
+    shoulders = np.where(columns.of_site("K"), int(Flag.UNRESOLVED), 0)
+    first = columns.replace(flags=columns.flags | shoulders)
+    empty = check(parts, "unresolved_K", columns=first, first=first)
+    assert empty.value == columns.of_site("K").sum() and empty.warn and "left without a position" in empty.sentence
+    both = columns.replace(signals=("HAADF", "ABF"), signal=np.ones(len(columns), dtype=np.int64))
+    found = quality(**(parts | {"columns": both, "first": first}))
+    named = [c for c in found.checks if c.name.startswith("unresolved")]
+    assert [c.name for c in named] == ["unresolved_K"] and "all positions come from ABF" in named[0].sentence
 
 
 def test_shift_of_a_signal(parts) -> None:
@@ -98,3 +122,21 @@ def test_flagged_columns_are_counted(parts, share, warned) -> None:
 def test_incomplete_cells_are_counted(parts) -> None:
     incomplete = int((~parts["cells"].complete).sum())
     assert check(parts, "incomplete_cells").value == incomplete == 9
+
+
+def test_a_pixel_size_is_held_against_the_axes_that_the_crystal_has(crystal) -> None:
+    """Tetragonal PbTiO3 is 4 % longer along c than the cube of its volume: that is no wrong calibration."""
+    lattice, columns = crystal()
+    material = replace(lattice.motif.material, strain=(-0.02, 0.042))
+    strained = replace(lattice, motif=replace(lattice.motif, material=material))
+    for off, warned in ((1.042, False), (0.98, False), (1.08, True), (0.94, True)):
+        size = PixelSize(10.0 * off, 10.0, "file")
+        found = quality(columns, strained, size, cells(columns, lattice), None, {}, columns)
+        assert bool([text for text in found.warnings if "along x a pixel" in text]) == warned
+
+
+def test_columns_that_stand_close_to_brighter_ones(parts) -> None:
+    columns = parts["columns"]
+    for width, warned in ((3.0, False), (9.0, True)):
+        found = check(parts, "overlap", columns=columns.replace(sigma=np.full((len(columns), 2), width)))
+        assert found.warn == warned and "widths from Ta columns in HAADF" in found.sentence
