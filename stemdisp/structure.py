@@ -10,6 +10,9 @@ from .crystal import SAME_COLUMN_A, Motif
 from .errors import RecipeError
 from .section import Section, number
 
+FLAT = 1e-3
+"""Volume of three vectors, in unit cells, below which they lie in one plane."""
+
 
 class SiteEntry(Section):
     """One column of the projected cell."""
@@ -40,10 +43,12 @@ class StructureSection(Section):
     sites: tuple[SiteEntry, ...] = number(..., "Columns of the cell.", min_length=2, max_length=100)
     moving: str = number(..., "Site whose displacement is measured.")
     reference: str = number(..., "Site that it is measured against.")
-    a_indices: tuple[float, float, float] = number(
-        (1, 0, 0), "Vector of the crystal that projects onto a, in those of its unit cell; planes are named by it."
+    a_indices: tuple[float, float, float] | None = number(
+        None,
+        "Vector of the crystal that projects onto a, in those of its unit cell; planes are named by it (unset, and by "
+        "a and b alone: as if the beam were along 001).",
     )
-    b_indices: tuple[float, float, float] = number((0, 1, 0), "The same for b.")
+    b_indices: tuple[float, float, float] | None = number(None, "The same for b.")
     repeat: float | None = number(None, "Period along the beam.", unit="angstrom", gt=0, le=1000)
     volume: float | None = number(
         None,
@@ -67,12 +72,24 @@ class StructureSection(Section):
         for field in ("moving", "reference"):
             if getattr(self, field) not in names:
                 raise ValueError(f"{field} = {getattr(self, field)!r} is not among the sites {', '.join(names)}")
+        if (self.a_indices is None) != (self.b_indices is None):
+            raise ValueError("a_indices and b_indices belong together; give both or none")
         if self.moving == self.reference:
             raise ValueError(f"moving and reference are both {self.moving}; name two sites")
         return self
 
     def motif(self, name: str, zone: materials.Zone) -> Motif:
         """The columns as a motif; raises RecipeError where they overlap or surround each other nowhere evenly."""
+        indices = np.eye(2, 3)
+        if self.a_indices is None or self.b_indices is None:
+            zone = (0, 0, 1)
+        else:
+            indices = np.array([self.a_indices, self.b_indices], dtype=float)
+            if abs(np.linalg.det(np.vstack([indices, zone]))) < FLAT:
+                raise RecipeError(
+                    f"[structure] a_indices, b_indices and zone {materials.format_indices(zone)} lie in one plane; "
+                    "give the lattice vectors that this beam projects onto a and b, or none"
+                )
         known = materials.Material(name, self.moving, self.reference, volume_A3=self.volume)
         motif = Motif(
             material=known,
@@ -80,7 +97,7 @@ class StructureSection(Section):
             sites=tuple(site.name for site in self.sites),
             fractions=np.array([(site.x, site.y) for site in self.sites]) % 1.0,
             cell_A=np.array([self.a, self.b]),
-            indices=np.array([self.a_indices, self.b_indices], dtype=float),
+            indices=indices,
             content=tuple(dict(site.atoms) for site in self.sites),
             repeat_A=self.repeat,
             notes=self.overlaps,

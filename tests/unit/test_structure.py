@@ -163,3 +163,18 @@ def test_a_polarization_without_a_charge_is_refused(image) -> None:
     with pytest.raises(RecipeError, match="made by hand has no Born effective charge of K; set .* charge"):
         stemdisp.analyse(image, parse(values() | {"polarization": {"model": "moving_site"}}))
     assert stemdisp.analyse(image, parse(values())).polarization is None
+
+
+def test_planes_are_named_by_the_indices_or_by_the_cell_alone() -> None:
+    """Without indices as if the beam were along 001; with indices that cannot be, one sentence."""
+    values = tomllib.loads(GOOD)
+    named = parse(values).motif()
+    assert named.rows((0, 0, 1)) == (0, 1)
+    del values["structure"]["a_indices"], values["structure"]["b_indices"]
+    assert parse(values).motif().rows((0, 1, 0)) == (0, 1)
+    values["structure"]["a_indices"] = [1, 0, 0]
+    with pytest.raises(RecipeError, match="belong together; give both or none"):
+        parse(values)
+    values["structure"]["b_indices"] = [0, 1, 0]
+    with pytest.raises(RecipeError, match="a_indices, b_indices and zone 1-10 lie in one plane"):
+        parse(values)
