@@ -15,7 +15,7 @@ from .model.analysis import Analysis
 from .model.columns import Columns
 from .model.lattice import Lattice
 from .model.micrograph import Micrograph, PixelSize, Signal
-from .recipe import Recipe
+from .recipe import Recipe, RefineSection
 from .stages.assign import assign
 from .stages.basis import basis, fit_lattice
 from .stages.blank import Part, blank
@@ -24,6 +24,7 @@ from .stages.combine import combine
 from .stages.displacement import displacement
 from .stages.edit import edit
 from .stages.find import find
+from .stages.hold import hold
 from .stages.interface import interface
 from .stages.layers import layers
 from .stages.polarization import polarization
@@ -126,11 +127,19 @@ def _sized_by_lattice(analysis: Analysis) -> Analysis:
     return analysis.having(micrograph=analysis.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
 
 
+def _holds_oxygen(signal: Signal, recipe: RefineSection) -> bool:
+    return signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed"
+
+
 def _refine(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice
     positions, oxygen = _signal_names(analysis)
     signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
-    by_signal = {positions: refine(signals[positions], analysis.columns, lattice, recipe, device)}
+    first = refine(signals[positions], analysis.columns, lattice, recipe, device)
+    held = hold(first, lattice, positions) if _holds_oxygen(signals[positions], recipe) else None
+    if held is not None:
+        first = refine(signals[positions], analysis.columns.replace(xy=held), lattice, recipe, device)
+    by_signal = {positions: first}
     if oxygen != positions:
         # Where the first signal shows a shoulder only, its fit says less than the lattice does.
         known = (by_signal[positions].flags & int(Flag.UNRESOLVED)) == 0

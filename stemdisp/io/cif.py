@@ -133,8 +133,9 @@ def _block(path: Path) -> Any:
     except OSError as error:
         raise RecipeError(f"{shown} cannot be read: {error.strerror}") from error
     except Exception as error:
-        cause = one_line(f"{type(error).__name__}: {error}", 80)
-        raise RecipeError(f"{shown} cannot be read as CIF ({cause})") from error
+        raise RecipeError(f"{shown} cannot be read as CIF: it is damaged, or no CIF file") from error
+    if len(blocks) > 1:
+        log.warning("%s holds %d structures; the first, %s, is taken", shown, len(blocks), one_line(blocks[0].name, 60))
     if not blocks:
         raise RecipeError(f"{shown} holds no crystal structure: no cell with atoms was found in it")
     return blocks[0]
@@ -159,8 +160,10 @@ def _atoms(block: Any, shown: str) -> tuple[NDArray[np.float64], tuple[str, ...]
             elements = tuple(atoms.get_chemical_symbols())
             fractions = np.array(atoms.get_scaled_positions(), dtype=float)
     except Exception as error:
-        cause = one_line(f"{type(error).__name__}: {error}", 80)
-        raise RecipeError(f"{shown}: its cell, atoms and symmetry do not fit together ({cause})") from error
+        raise RecipeError(
+            f"{shown}: a cell, elements, coordinates and symmetry that make a crystal are not all in it; look for "
+            "values that are missing (?) or no numbers"
+        ) from error
     finite = np.isfinite(cell).all() and np.isfinite(fractions).all()
     if not (finite and np.abs(cell).max() <= LONGEST_A and abs(np.linalg.det(cell)) > 1):
         shape = ", ".join(f"{length:.4g}" for row in cell for length in row)

@@ -142,8 +142,14 @@ def frames_of(raw: RawImage, where: str) -> Frames:
     if data.ndim == 2:
         data = data[None]
     elif data.ndim != 3 or not is_stack(raw.axes):
-        what = "is not known to be a stack" if data.ndim == 3 else f"has {data.ndim} dimension(s)"
-        raise ReadError(f"{shown} {what}; an image has 2 dimensions, a stack of frames (n, y, x) 3: export one image")
+        if data.ndim == 3:
+            raise ReadError(
+                f"{shown}: this file does not say that its first axis counts frames; save one image, or the stack as "
+                "TIFF or .hspy"
+            )
+        raise ReadError(
+            f"{shown} has {data.ndim} dimension(s); an image has 2, a stack of frames (n, y, x) 3: export one image"
+        )
     if min(data.shape[1:]) < SMALLEST_SIDE:
         ny, nx = data.shape[1:]
         raise ReadError(f"{where}: {nx} x {ny} pixels are too few; at least {SMALLEST_SIDE} along each side are needed")

@@ -42,8 +42,13 @@ FARTHEST, LARGEST_SHEAR_DEG = 1.5, 6.0
 """Pixel sizes by the lattice may be off by this times the scale tolerance, and the axes by this angle (degrees): scans
 without correction are short by up to 4 % and sheared by up to 1.2 degrees."""
 
-HALF_WAY = (0.35, 0.15)
-"""An index farther than the first from whole numbers, whose double is nearer than the second, is a half."""
+HALVES = np.array([[0.5, 0.5], [0.5, -0.5], [0.5, 0.0], [0.0, 0.5]])
+FOOT, HALF_WAY = 4.5, 10.0
+"""Half width of a peak's foot in Fourier bins, Hann window and one bin of search; and how many times above chance a Fourier peak half-way between those of the lattice shows that its cell is too small."""
+
+INVERTED = 0.8
+"""An average cell that looks this much less like the motif than like its negative shows columns inverted; of measured
+and simulated images right way round the least is 1.6."""
 
 FOLD_BINS = 24
 """Bins of the average unit cell along each axis."""
@@ -92,15 +97,19 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
             "place of the lattice that would fit is like the first; check material, zone and pixel size"
         )
     centre = _best_ordered(image, found.cell)
-    return _placed(image, motif, found.cell, centre, signal.name)
+    return _placed(image, motif, found.cell, centre, signal)
 
 
 def _is_fraction(power: Spectrum, cell: Floats) -> bool:
-    """Whether the image's strongest peaks lie half-way between those of a cell, which is then a fraction of the true
-    one."""
-    indices = strongest(power) @ cell.T
-    whole, half = np.abs(indices - np.rint(indices)), np.abs(2 * indices - np.rint(2 * indices))
-    return bool(((whole.max(axis=1) > HALF_WAY[0]) & (half.max(axis=1) < HALF_WAY[1])).any())
+    """Whether the image has peaks half-way between those of a cell, which is then a fraction of the true one.
+
+    Not asked of small images, where the foot of one peak reaches to the next.
+    """
+    half_way = HALVES @ np.linalg.inv(cell).T
+    ny, nx = power.power.shape
+    if np.linalg.norm(half_way * [nx, ny], axis=1).min() < FOOT:
+        return False
+    return bool(power.at(half_way).max() > HALF_WAY * power.chance)
 
 
 def _named(motif: Motif) -> str:
@@ -175,7 +184,7 @@ def _best_ordered(image: Floats, cell: Floats) -> Floats:
     return (np.array([x + margin_x, y + margin_y]) + 0.5) * block - 0.5
 
 
-def _placed(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: str) -> Lattice:
+def _placed(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: Signal) -> Lattice:
     """The lattice whose (0, 0) lies nearest to ``centre``, at the shift at which the average cell looks most like the
     motif.
 
@@ -188,12 +197,18 @@ def _placed(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: s
     average = fold(image, centre, cell, FOLD_BINS, weight)
     best: tuple[float, Floats, int] = (-np.inf, np.zeros(2), 1)
     for sign in (1, -1):
-        expected_cell = _average_cell(sign * motif.fractions, motif, signal)
+        expected_cell = _average_cell(sign * motif.fractions, motif, signal.name)
         match = np.fft.irfft2(
             np.fft.rfft2(average - average.mean()) * np.conj(np.fft.rfft2(expected_cell - expected_cell.mean())),
             s=average.shape,
         )
         j, i = np.unravel_index(int(match.argmax()), match.shape)
+        if match[j, i] < INVERTED * -match.min():
+            looks = "dark on bright" if signal.contrast > 0 else "bright on dark"
+            raise StageError(
+                f"{signal.name}: no lattice found: its columns look {looks}; check which detector the image is from, "
+                "and that it was not inverted"
+            )
         # A motif with a two-fold axis fits both ways but for rounding: the first is kept.
         if match[j, i] > best[0] * (1 + 1e-6):
             shift = np.array([i + _vertex(match[j], int(i)), j + _vertex(match[:, i], int(j))]) / FOLD_BINS

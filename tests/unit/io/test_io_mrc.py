@@ -76,7 +76,9 @@ def test_stack_and_volume(tmp_path: Path, image: np.ndarray, refusal: Callable[[
     found = read(write_mrc(tmp_path / "a.mrc", frames))
     assert found.frames == 2
     np.testing.assert_array_equal(found.signals["HAADF"].image, image + 1)
-    assert "not known to be a stack" in refusal(write_mrc(tmp_path / "a.rec", frames, space_group=1))
+    assert "does not say that its first axis counts frames" in refusal(
+        write_mrc(tmp_path / "a.rec", frames, space_group=1)
+    )
 
 
 def test_old_extended_header(tmp_path: Path, image: np.ndarray) -> None:

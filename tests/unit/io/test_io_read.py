@@ -152,7 +152,7 @@ class TestTiff:
     def test_unlabelled_channels_are_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "both.tif"
         tifffile.imwrite(path, np.ones((2, 16, 20), np.uint8), imagej=True, metadata={"axes": "CYX"})
-        assert "not known to be a stack" in refusal(path)
+        assert "does not say that its first axis counts frames" in refusal(path)
 
     def test_big_endian_becomes_native(self, tmp_path: Path, image: np.ndarray) -> None:
         path = tmp_path / "a_HAADF.tif"
@@ -301,7 +301,7 @@ class TestHyperSpy:
                 "a spectrum image (4 x 16 x 16), not an image",
             ),
             ([{"navigate": True, "units": "eV"}, {}, {}], "a spectrum image"),
-            ([{"navigate": False}] * 3, "not known to be a stack"),
+            ([{"navigate": False}] * 3, "does not say that its first axis counts frames"),
             ([{"navigate": True}, {"navigate": False, "units": "1/nm"}, {"units": "1/nm"}], "diffraction pattern"),
         ],
         ids=["spectra", "energies", "volume", "diffraction"],
@@ -462,7 +462,7 @@ class TestNumPy:
     @pytest.mark.parametrize("shape", [(5, 16, 16), (16, 16, 3)])
     def test_stacks_have_no_axes_here(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         np.save(tmp_path / "a.npy", np.random.default_rng(0).random(shape))
-        assert "not known to be a stack" in refusal(tmp_path / "a.npy")
+        assert "does not say that its first axis counts frames" in refusal(tmp_path / "a.npy")
 
     def test_header_larger_than_file(self, tmp_path: Path) -> None:
         with (tmp_path / "a.npy").open("wb") as file:

@@ -45,7 +45,7 @@ def test_title_and_units(tmp_path: Path, image: np.ndarray) -> None:
 def test_what_is_no_image(tmp_path: Path, image: np.ndarray, refusal: Callable[[Path], str]) -> None:
     assert "complex" in refusal(write_unf(tmp_path / "a.unf", image.astype("c8")))
     layers = np.stack([image, image]).astype("f4")
-    assert "not known to be a stack" in refusal(write_unf(tmp_path / "a.unf", layers))
+    assert "does not say that its first axis counts frames" in refusal(write_unf(tmp_path / "a.unf", layers))
     raw = bytearray(write_unf(tmp_path / "a.unf", image.astype("f4")).read_bytes())
     raw[10:12] = struct.pack("<h", 3)
     (tmp_path / "a.unf").write_bytes(raw)

@@ -87,7 +87,7 @@ def test_series_is_averaged(tmp_path: Path, image: np.ndarray) -> None:
 
 def test_scan_of_patterns_is_refused(tmp_path: Path, image: np.ndarray, refusal: Callable[[Path], str]) -> None:
     path = write_ser(tmp_path / "a_1.ser", *[image] * 4, dimensions=((2, "meters"), (2, "meters")))
-    assert "not known to be a stack" in refusal(path)
+    assert "does not say that its first axis counts frames" in refusal(path)
 
 
 def test_spectra_and_other_kinds(tmp_path: Path, image: np.ndarray, refusal: Callable[[Path], str]) -> None:

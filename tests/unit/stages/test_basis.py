@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -140,3 +142,22 @@ def test_a_crystal_without_a_two_fold_axis_is_found_the_right_way_round(rotation
     np.testing.assert_allclose(found.cell, cell, atol=0.02 * np.linalg.norm(cell[0]))
     away = (found.origin - [103.3, 94.9]) @ np.linalg.inv(cell)
     assert np.abs(away - np.rint(away)).max() < 0.05
+
+
+@pytest.mark.parametrize("signal", ["HAADF", "ABF"])
+def test_an_inverted_image_is_refused(signal) -> None:
+    image, _ = simulate(Scene(zone=(0, 0, 1), signals=(signal,), view=View(shape=(256, 256))))
+    shown = image.signals[signal]
+    inverted = replace(shown, image=float(shown.image.max()) - shown.image)
+    motif = project(KTaO3, (0, 0, 1))
+    assert basis(shown, motif, image.pixel_size, BasisSection()).motif is motif
+    with pytest.raises(StageError, match=r"its columns look (dark on bright|bright on dark); check which detector"):
+        basis(inverted, motif, image.pixel_size, BasisSection())
+
+
+def test_a_pixel_size_wrong_by_the_square_root_of_two_is_refused() -> None:
+    """Half of the true cell would fit, but only every second of its places is like the first."""
+    image, _ = simulate(Scene(zone=(0, 0, 1), view=View(shape=(256, 256), pixel_size_pm=(12.0, 12.0))))
+    motif = project(KTaO3, (0, 0, 1))
+    with pytest.raises(StageError, match=r"strongest planes in the image are .* check material, zone and pixel size"):
+        basis(image.signals["HAADF"], motif, PixelSize(17.0, 17.0, "user"), BasisSection())
