@@ -44,7 +44,8 @@ without correction are short by up to 4 % and sheared by up to 1.2 degrees."""
 
 HALVES = np.array([[0.5, 0.5], [0.5, -0.5], [0.5, 0.0], [0.0, 0.5]])
 FOOT, HALF_WAY = 4.5, 10.0
-"""Half width of a peak's foot in Fourier bins, Hann window and one bin of search; and how many times above chance a Fourier peak half-way between those of the lattice shows that its cell is too small."""
+"""Half width of a peak's foot in Fourier bins, Hann window and one bin of search; and how many times above chance a
+Fourier peak half-way between those of the lattice shows that its cell is too small."""
 
 INVERTED = 0.8
 """An average cell that looks this much less like the motif than like its negative shows columns inverted; of measured
