@@ -43,9 +43,9 @@ FARTHEST, LARGEST_SHEAR_DEG = 1.5, 6.0
 without correction are short by up to 4 % and sheared by up to 1.2 degrees."""
 
 HALVES = np.array([[0.5, 0.5], [0.5, -0.5], [0.5, 0.0], [0.0, 0.5]])
-FOOT, HALF_WAY = 4.5, 10.0
-"""Half width of a peak's foot in Fourier bins, Hann window and one bin of search; and how many times above chance a
-Fourier peak half-way between those of the lattice shows that its cell is too small."""
+FOOT, HALF_WAY, ABOVE = 4.5, 10.0, 4.0
+"""Half width of a peak's foot in Fourier bins, Hann window and one bin of search; and how many times above chance, and
+above what is around it, a peak half-way between those of the lattice shows that its cell is too small."""
 
 INVERTED = 0.8
 """An average cell that looks this much less like the motif than like its negative shows columns inverted; of measured
@@ -104,13 +104,18 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
 def _is_fraction(power: Spectrum, cell: Floats) -> bool:
     """Whether the image has peaks half-way between those of a cell, which is then a fraction of the true one.
 
-    Not asked of small images, where the foot of one peak reaches to the next.
+    A peak stands above what is around it; the streaks that an edge draws through all peaks do not.  Small images are
+    not asked: there the foot of one peak reaches to the next.
     """
     half_way = HALVES @ np.linalg.inv(cell).T
     ny, nx = power.power.shape
-    if np.linalg.norm(half_way * [nx, ny], axis=1).min() < FOOT:
+    if np.linalg.norm(half_way * [nx, ny], axis=1).min() < 2 * FOOT:
         return False
-    return bool(power.at(half_way).max() > HALF_WAY * power.chance)
+    turns = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    ring = FOOT * np.stack([np.cos(turns), np.sin(turns)], axis=1) / [nx, ny]
+    around = power.at(half_way[:, None] + ring).max(axis=1)
+    heights = power.at(half_way)
+    return bool((heights > np.maximum(HALF_WAY * power.chance, ABOVE * around)).any())
 
 
 def _named(motif: Motif) -> str:

@@ -157,7 +157,7 @@ def test_an_inverted_image_is_refused(signal) -> None:
 
 def test_a_pixel_size_wrong_by_the_square_root_of_two_is_refused() -> None:
     """Half of the true cell would fit, but only every second of its places is like the first."""
-    image, _ = simulate(Scene(zone=(0, 0, 1), view=View(shape=(256, 256), pixel_size_pm=(12.0, 12.0))))
+    image, _ = simulate(Scene(zone=(0, 0, 1), view=View(shape=(440, 440), pixel_size_pm=(12.0, 12.0))))
     motif = project(KTaO3, (0, 0, 1))
     with pytest.raises(StageError, match=r"strongest planes in the image are .* check material, zone and pixel size"):
         basis(image.signals["HAADF"], motif, PixelSize(17.0, 17.0, "user"), BasisSection())
