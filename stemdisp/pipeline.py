@@ -15,7 +15,7 @@ from .model.analysis import Analysis
 from .model.columns import Columns
 from .model.lattice import Lattice
 from .model.micrograph import Micrograph, PixelSize, Signal
-from .recipe import Recipe, RefineSection
+from .recipe import Recipe
 from .stages.assign import assign
 from .stages.basis import basis, fit_lattice
 from .stages.blank import Part, blank
@@ -127,16 +127,12 @@ def _sized_by_lattice(analysis: Analysis) -> Analysis:
     return analysis.having(micrograph=analysis.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
 
 
-def _holds_oxygen(signal: Signal, recipe: RefineSection) -> bool:
-    return signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed"
-
-
 def _refine(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice
     positions, oxygen = _signal_names(analysis)
     signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
     first = refine(signals[positions], analysis.columns, lattice, recipe, device)
-    held = hold(first, lattice, positions) if _holds_oxygen(signals[positions], recipe) else None
+    held = hold(first, lattice)
     if held is not None:
         first = refine(signals[positions], analysis.columns.replace(xy=held), lattice, recipe, device)
     by_signal = {positions: first}

@@ -5,23 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..flags import Flag
 from ..model.columns import Columns
 from ..model.lattice import Lattice
 
 
-def hold(fitted: Columns, lattice: Lattice, signal: str) -> NDArray[np.float64] | None:
-    """Where oxygen columns belong by the reference columns around them.
+def hold(fitted: Columns, lattice: Lattice) -> NDArray[np.float64] | None:
+    """Where oxygen columns that a fit held belong by the reference columns around them.
 
     ``assign`` places every column among the brightest, as good as any while nothing has been measured.  Where the
     brightest is the site that moves, oxygen held there would follow it, and pull at it in turn.
 
     Returns
     -------
-    (N, 2) places in px: of oxygen the mean over its reference neighbours, of all others as ``fitted``; None where the
-    brightest site of the signal is the reference, so that nothing changes.
+    (N, 2) places in px: of oxygen the mean over its reference neighbours, of all others as ``fitted``; None where
+    nothing was held or the brightest site is the reference, so that nothing changes.
     """
     motif = lattice.motif
-    if motif.sites[int(motif.contrast(signal).argmax())] == motif.material.reference:
+    brightest = motif.sites[int(motif.contrast(fitted.signals[0]).argmax())]
+    if brightest == motif.material.reference or not (fitted.flags & int(Flag.FIXED_POSITION)).any():
         return None
     reference = motif.site(motif.material.reference)
     rows = np.flatnonzero((fitted.site == reference) & fitted.usable)
