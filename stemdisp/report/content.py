@@ -12,6 +12,7 @@ import numpy as np
 
 from ..flags import SENTENCES, Flag
 from ..io.recipe_toml import to_toml
+from ..io.summary import mean_displacement
 from ..io.text import one_line
 from ..model.analysis import Analysis
 from ..model.quality import Check
@@ -115,6 +116,10 @@ def key_numbers(analysis: Analysis) -> list[tuple[str, str]]:
     if field is not None and field.valid.any():
         rows.append(("Median length of the displacements", f"{number(float(np.nanmedian(field.magnitude)))} pm"))
         rows.append(("Median error of a displacement (x, y)", _median_std(field.std[field.valid])))
+    mean = mean_displacement(analysis)
+    if field is not None and field.offset is None and mean is not None:
+        for name, value, error in zip(("right", "down"), mean["mean_pm"], mean["sem_pm"], strict=True):
+            rows.append((f"Mean displacement, {name}", with_error(value, error, "pm")))
     if field is not None and field.offset is not None:
         std = (None, None) if field.offset_std is None else field.offset_std
         for name, value, error in zip(("right", "down"), field.offset, std, strict=True):
