@@ -241,28 +241,6 @@ def fit(problem: Problem, state: State, *, max_iterations: int, device: Device =
     return JointFit(state, covariance, chi2, image, weight, moved >= fine, runaway, iterations)
 
 
-def amplitudes(image: Floats, xy: Floats, sigma: float) -> Floats:
-    """(N,) heights of round Gaussians of one width (px) at given places (N, 2), all fitted at once on a smooth
-    background."""
-    n = len(xy)
-    problem = Problem(
-        image=image,
-        start=xy,
-        group=np.zeros(n, dtype=np.int64),
-        radius=np.full(n, 5 * sigma),
-        inner=np.full(n, 3 * sigma),
-        free=np.zeros(n, dtype=bool),
-        tied=np.full((n, 3), -1),
-        spacing=16 * sigma,
-        limit=np.full(n, sigma),
-        tolerance=np.full(n, np.inf),
-        weights="uniform",
-        tail=False,
-    )
-    state = initial_state(problem, np.array([sigma]))
-    return _linear(JointModel(problem, sigma), state, coarse_stride(sigma)).amplitude
-
-
 def _linear(model: JointModel, state: State, stride: int) -> State:
     """The state with the amplitudes and background that fit best while positions and shape are held."""
     held = replace(state, free=np.zeros_like(state.free))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StageError
-from ..fitting.joint import amplitudes
+from ..fitting.contrast import amplitudes
 from ..fitting.walk import walk
 from ..flags import Flag
 from ..model.columns import Columns

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stemdisp.fitting.joint import JointModel, Problem, State, amplitudes, background_at, fit, initial_state
+from stemdisp.fitting.joint import JointModel, Problem, State, background_at, fit, initial_state
 from stemdisp.fitting.profile import Shape, evaluate
 
 SHAPE = (66, 74)
@@ -158,18 +158,3 @@ def test_held_columns_stay_and_tied_ones_take_the_mean_amplitude(start) -> None:
     np.testing.assert_array_equal(found.state.xy[:2], xy[:2])
     assert found.state.amplitude[1] == pytest.approx(found.state.amplitude[5:8].mean())
     assert not found.moving[:2].any()
-
-
-@pytest.mark.parametrize("height", [50.0, -50.0])
-def test_amplitudes_of_columns_on_a_slope(height) -> None:
-    y, x = np.indices((60, 60)).astype(float)
-    places, factors = np.array([[15.0, 20.0], [24.0, 20.0], [40.0, 41.0]]), np.array([1.0, 0.1, 0.5])
-    image = (
-        10
-        + 0.2 * x
-        + sum(
-            height * f * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 18)
-            for (px, py), f in zip(places, factors, strict=True)
-        )
-    )
-    np.testing.assert_allclose(amplitudes(image, places, 3.0), height * factors, atol=0.02 * abs(height))
