@@ -154,3 +154,40 @@ def test_dark_columns_are_bounded_where_they_appear() -> None:
 def test_a_tail_that_is_not_there_cannot_be_bounded() -> None:
     with pytest.raises(StageError, match="do not determine all parameters"):
         cramer_rao(truth_of(size=128), "HAADF", tail=True)
+
+
+def test_what_is_known_beforehand_adds_to_the_counts() -> None:
+    """Information adds up: 1 / bound^2 = 1 / (bound of the counts)^2 + 1 / prior^2 where x and y do not mix."""
+    truth = isolated(50.0)
+    row = int(np.flatnonzero(truth.present)[0])
+    counts = cramer_rao(truth, "HAADF", shape="known")[row]
+    prior = np.full(len(truth), 0.02)
+    both = cramer_rao(truth, "HAADF", shape="known", prior_px=prior)[row]
+    np.testing.assert_allclose(1 / both**2, 1 / counts**2 + 1 / 0.02**2, rtol=1e-6)
+
+
+def test_a_prior_lies_between_a_known_and_an_unknown_position() -> None:
+    truth = truth_of(size=128)
+    oxygen = truth.site == "O"
+    freedom = {"same_width": (("K", "O"),), "background_px": KNOTS_PX}
+    known = cramer_rao(truth, "HAADF", free_xy=~oxygen, **freedom)
+    unknown = cramer_rao(truth, "HAADF", **freedom)
+    for prior_px, limit in ((1e-7, known), (1e7, unknown), (np.nan, unknown)):
+        bound = cramer_rao(truth, "HAADF", prior_px=np.where(oxygen, prior_px, np.nan), **freedom)
+        np.testing.assert_allclose(bound[~oxygen], limit[~oxygen], rtol=1e-5)
+    half = cramer_rao(truth, "HAADF", prior_px=np.where(oxygen, 0.3, np.nan), **freedom)
+    assert (half[oxygen] < np.minimum(0.3, unknown[oxygen])).all()
+    assert (half[~oxygen] > known[~oxygen]).all() and (half[~oxygen] < unknown[~oxygen]).all()
+
+
+def test_a_thousand_columns_are_bounded_as_few_are() -> None:
+    """A frame twice as large bounds the columns in its middle alike."""
+    inner_rms = []
+    for side, fewest in ((160, 250), (320, 1000)):
+        view = View(shape=(side, side), pixel_size_pm=(20, 20))
+        truth = simulate(Scene(view=view, dose=Dose(background_variation=0)))[1]
+        assert len(truth) > fewest
+        bound = cramer_rao(truth, "HAADF", shape="known")
+        inner = np.hypot(*(truth.xy - (side - 1) / 2).T) < 45
+        inner_rms.append([np.sqrt((bound[inner & (truth.site == site)] ** 2).mean()) for site in ("Ta", "K", "O")])
+    np.testing.assert_allclose(*inner_rms, rtol=0.01)
