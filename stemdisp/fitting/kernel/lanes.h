@@ -1,0 +1,214 @@
+// Numbers side by side: one operation on W of them.  The same arithmetic runs on a CPU (W lanes of a vector register) and
+// on a GPU (W = 1: one number a thread).  Only what the kernels need.
+//
+// Each translation unit is compiled for one instruction set and keeps its code in a namespace of its own
+// (STEMDISP_LEVEL), so that no linker takes the code of one for another.
+#pragma once
+
+#ifdef __CUDACC__
+#define STEMDISP_INLINE __device__ __forceinline__
+#else
+#if defined(_MSC_VER)
+#define STEMDISP_INLINE __forceinline
+#else
+#define STEMDISP_INLINE inline __attribute__((always_inline))
+#endif
+#endif
+
+#ifndef STEMDISP_LEVEL
+#define STEMDISP_LEVEL device
+#endif
+
+namespace stemdisp {
+namespace STEMDISP_LEVEL {
+
+template <class T>
+struct Bits;
+template <>
+struct Bits<float> {
+    using type = int;
+};
+template <>
+struct Bits<double> {
+    using type = long long;
+};
+
+// One number: on a GPU, and where a compiler has no vectors.
+template <class T, int W>
+struct Lanes;
+
+template <class T>
+struct Lanes<T, 1> {
+    using Scalar = T;
+    using Mask = bool;
+    static constexpr int width = 1;
+    T v;
+    STEMDISP_INLINE Lanes() {}
+    STEMDISP_INLINE Lanes(T x) : v(x) {}
+    static STEMDISP_INLINE Lanes load(const T* p) { return Lanes(*p); }
+    static STEMDISP_INLINE Lanes count() { return Lanes(T(0)); }
+    STEMDISP_INLINE void store(T* p) const { *p = v; }
+    STEMDISP_INLINE T sum() const { return v; }
+    STEMDISP_INLINE T lane(int) const { return v; }
+    STEMDISP_INLINE void set(int, T x) { v = x; }
+};
+
+template <class T>
+STEMDISP_INLINE Lanes<T, 1> operator+(Lanes<T, 1> a, Lanes<T, 1> b) { return Lanes<T, 1>(a.v + b.v); }
+template <class T>
+STEMDISP_INLINE Lanes<T, 1> operator-(Lanes<T, 1> a, Lanes<T, 1> b) { return Lanes<T, 1>(a.v - b.v); }
+template <class T>
+STEMDISP_INLINE Lanes<T, 1> operator*(Lanes<T, 1> a, Lanes<T, 1> b) { return Lanes<T, 1>(a.v * b.v); }
+template <class T>
+STEMDISP_INLINE Lanes<T, 1> operator/(Lanes<T, 1> a, Lanes<T, 1> b) { return Lanes<T, 1>(a.v / b.v); }
+template <class T>
+STEMDISP_INLINE bool operator<(Lanes<T, 1> a, Lanes<T, 1> b) { return a.v < b.v; }
+template <class T>
+STEMDISP_INLINE bool operator<=(Lanes<T, 1> a, Lanes<T, 1> b) { return a.v <= b.v; }
+template <class T>
+STEMDISP_INLINE Lanes<T, 1> select(bool mask, Lanes<T, 1> a, Lanes<T, 1> b) { return mask ? a : b; }
+STEMDISP_INLINE bool both(bool a, bool b) { return a && b; }
+STEMDISP_INLINE bool either(bool a, bool b) { return a || b; }
+STEMDISP_INLINE bool inverse(bool a) { return !a; }
+STEMDISP_INLINE bool any(bool mask) { return mask; }
+template <class T>
+STEMDISP_INLINE bool is_number(Lanes<T, 1> a) { return a.v == a.v; }
+
+#if defined(__GNUC__) && !defined(__CUDACC__)
+
+// W numbers in a vector register (GCC and Clang vector extensions).
+template <class T, int W>
+struct Lanes {
+    using Scalar = T;
+    using Int = typename Bits<T>::type;
+    typedef T Vector __attribute__((vector_size(sizeof(T) * W)));
+    typedef Int Mask __attribute__((vector_size(sizeof(T) * W)));
+    static constexpr int width = W;
+    Vector v;
+    STEMDISP_INLINE Lanes() {}
+    STEMDISP_INLINE Lanes(T x) : v(Vector{} + x) {}
+    static STEMDISP_INLINE Lanes of(Vector x) {
+        Lanes r;
+        r.v = x;
+        return r;
+    }
+    static STEMDISP_INLINE Lanes load(const T* p) {
+        Lanes r;
+        __builtin_memcpy(&r.v, p, sizeof(Vector));
+        return r;
+    }
+    static STEMDISP_INLINE Lanes count() {
+        Lanes r;
+        for (int i = 0; i < W; ++i) r.v[i] = T(i);
+        return r;
+    }
+    STEMDISP_INLINE void store(T* p) const { __builtin_memcpy(p, &v, sizeof(Vector)); }
+    STEMDISP_INLINE T sum() const {
+        T s = v[0];
+        for (int i = 1; i < W; ++i) s += v[i];
+        return s;
+    }
+    STEMDISP_INLINE T lane(int i) const { return v[i]; }
+    STEMDISP_INLINE void set(int i, T x) { v[i] = x; }
+};
+
+template <class T, int W>
+STEMDISP_INLINE Lanes<T, W> operator+(Lanes<T, W> a, Lanes<T, W> b) { return Lanes<T, W>::of(a.v + b.v); }
+template <class T, int W>
+STEMDISP_INLINE Lanes<T, W> operator-(Lanes<T, W> a, Lanes<T, W> b) { return Lanes<T, W>::of(a.v - b.v); }
+template <class T, int W>
+STEMDISP_INLINE Lanes<T, W> operator*(Lanes<T, W> a, Lanes<T, W> b) { return Lanes<T, W>::of(a.v * b.v); }
+template <class T, int W>
+STEMDISP_INLINE Lanes<T, W> operator/(Lanes<T, W> a, Lanes<T, W> b) { return Lanes<T, W>::of(a.v / b.v); }
+template <class T, int W>
+STEMDISP_INLINE typename Lanes<T, W>::Mask operator<(Lanes<T, W> a, Lanes<T, W> b) { return a.v < b.v; }
+template <class T, int W>
+STEMDISP_INLINE typename Lanes<T, W>::Mask operator<=(Lanes<T, W> a, Lanes<T, W> b) { return a.v <= b.v; }
+template <class T, int W>
+STEMDISP_INLINE Lanes<T, W> select(typename Lanes<T, W>::Mask mask, Lanes<T, W> a, Lanes<T, W> b) {
+    return Lanes<T, W>::of(mask ? a.v : b.v);
+}
+template <class M>
+STEMDISP_INLINE M both(M a, M b) { return a & b; }
+template <class M>
+STEMDISP_INLINE M either(M a, M b) { return a | b; }
+template <class M>
+STEMDISP_INLINE M inverse(M a) { return ~a; }
+template <class M>
+STEMDISP_INLINE bool any(M mask) {
+    long long s = 0;
+    for (unsigned i = 0; i < sizeof(M) / sizeof(mask[0]); ++i) s |= mask[i];
+    return s != 0;
+}
+template <class T, int W>
+STEMDISP_INLINE typename Lanes<T, W>::Mask is_number(Lanes<T, W> a) { return a.v == a.v; }
+
+#endif
+
+// Bits of a number as an integer of its size, and back.
+template <class T>
+STEMDISP_INLINE Lanes<T, 1> scaled_by_power(Lanes<T, 1> x, Lanes<T, 1> shifted) {
+    constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
+    using Int = typename Bits<T>::type;
+    constexpr Int bias = sizeof(T) == 4 ? 127 : 1023;
+    union {
+        T number;
+        Int bits;
+    } power;
+    power.number = shifted.v;
+    power.bits = Int((unsigned long long)(power.bits) << mantissa) + (bias << mantissa);
+    return Lanes<T, 1>(x.v * power.number);
+}
+
+#if defined(__GNUC__) && !defined(__CUDACC__)
+template <class T, int W>
+STEMDISP_INLINE Lanes<T, W> scaled_by_power(Lanes<T, W> x, Lanes<T, W> shifted) {
+    constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
+    using Mask = typename Lanes<T, W>::Mask;
+    constexpr typename Bits<T>::type bias = sizeof(T) == 4 ? 127 : 1023;
+    Mask bits = ((Mask)shifted.v << mantissa) + (bias << mantissa);
+    return Lanes<T, W>::of(x.v * (typename Lanes<T, W>::Vector)bits);
+}
+#endif
+
+template <class L>
+STEMDISP_INLINE L smaller(L a, L b) { return select(a < b, a, b); }
+template <class L>
+STEMDISP_INLINE L larger(L a, L b) { return select(a < b, b, a); }
+
+// exp(x) for x <= 0, to 2 units in the last place (float) or 1e-13 (double); 0 below the smallest normal number.
+// x = n ln 2 + f: adding and taking off 1.5 * 2^mantissa rounds x / ln 2 to n, whose bits then stand in the sum.
+// Must not be compiled with -ffast-math, which deletes the rounding.
+template <class L>
+STEMDISP_INLINE L exp_negative(L x) {
+    using T = typename L::Scalar;
+    constexpr bool single = sizeof(T) == 4;
+    const L magic(single ? T(12582912.0) : T(6755399441055744.0));
+    const L lowest(single ? T(-87.0) : T(-700.0));
+    const auto under = x < lowest;
+    x = larger(x, lowest);
+    const L shifted = x * L(T(1.4426950408889634)) + magic;
+    const L n = shifted - magic;
+    L f = x - n * L(single ? T(0.693359375) : T(0.693147180369123816490));
+    f = f - n * L(single ? T(-2.12194440e-4) : T(1.90821492927058770002e-10));
+    L p;
+    if (single) {
+        p = L(T(1.0 / 720));
+    } else {
+        p = L(T(1.0 / 3628800));
+        p = p * f + L(T(1.0 / 362880));
+        p = p * f + L(T(1.0 / 40320));
+        p = p * f + L(T(1.0 / 5040));
+        p = p * f + L(T(1.0 / 720));
+    }
+    p = p * f + L(T(1.0 / 120));
+    p = p * f + L(T(1.0 / 24));
+    p = p * f + L(T(1.0 / 6));
+    p = p * f + L(T(0.5));
+    p = p * f + L(T(1));
+    p = p * f + L(T(1));
+    return select(under, L(T(0)), scaled_by_power(p, shifted));
+}
+
+}  // namespace STEMDISP_LEVEL
+}  // namespace stemdisp
