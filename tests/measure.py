@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 import stemdisp
-from stemdisp.flags import Flag
+from stemdisp.flags import Flag, usable
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.columns import Columns
 from stemdisp.recipe import Recipe
@@ -114,16 +114,21 @@ def sample_facts() -> dict[str, Any]:
     return facts
 
 
-def sample_known(name: str, signal: str) -> Known:
+def sample_known(name: str, signal: str, weights: dict[str, float] | None = None) -> Known:
     """What is true in a signal of a multislice image.
 
     Only columns that hold K move, so their displacement is that against any neighbours; a moved column stands its
-    displacement away from its undisplaced place.
+    displacement away from its undisplaced place.  ``weights`` (x, y) are the share of its K displacement that the image
+    of a full column shows, where another calibration than that of the file is wanted.
     """
     entry = sample_facts()["images"][name]
     columns = entry["columns"]
     site = np.array(columns["site"])
     moved = np.stack([np.array(columns[f"{signal}_d{axis}_pm"], dtype=float) for axis in "xy"], axis=1)
+    if weights is not None:
+        oxygen = np.array([0.0 if share is None else share for share in columns["o_occupancy"]])
+        shares = np.stack([1 / (1 + oxygen * (1 / weights[axis] - 1)) for axis in "xy"], axis=1)
+        moved = shares * np.stack([np.array(columns[f"k_d{axis}_pm"], dtype=float) for axis in "xy"], axis=1)
     pixel = np.array(entry["pixel_size_pm"], dtype=float)
     edge = entry.get("interface")
     return Known(
@@ -233,12 +238,16 @@ class Pairs:
         return self.measured @ direction, self.true @ direction
 
 
-def positions(analysis: Analysis, truth: Known, site: str, margin_A: float, signal: str | None = None) -> Pairs:
-    """Positions of the usable columns of a site, at least ``margin_A`` from the frame, in pm."""
+def positions(
+    analysis: Analysis, truth: Known, site: str, margin_A: float, signal: str | None = None, *, held: bool = False
+) -> Pairs:
+    """Positions of the usable columns of a site, at least ``margin_A`` from the frame, in pm; with ``held`` also of
+    those that were not measured because the recipe holds them at the lattice's."""
     columns = columns_of(analysis) if signal is None else analysis.by_signal[signal]
     row = match(columns, truth)
     chosen = np.flatnonzero((truth.site == site) & truth.inside(margin_A) & (row >= 0))
-    chosen = chosen[columns.usable[row[chosen]]]
+    trusted = usable(columns.flags & ~int(Flag.FIXED_POSITION)) if held else columns.usable
+    chosen = chosen[trusted[row[chosen]]]
     at = row[chosen]
     measured, true = columns.xy[at] @ truth.to_pm, truth.xy[chosen] @ truth.to_pm
     cov = truth.to_pm.T @ columns.cov[at] @ truth.to_pm
@@ -296,11 +305,16 @@ class Slope:
 
 def slope(pairs: Pairs) -> Slope:
     """Least squares over both components, each with an intercept of its own."""
-    true = (pairs.true - pairs.true.mean(axis=0)).ravel()
-    measured = (pairs.measured - pairs.measured.mean(axis=0)).ravel()
-    value = float(true @ measured / (true @ true))
-    rest = measured - value * true
-    return Slope(value, float(np.sqrt(rest @ rest / (len(true) - 3) / (true @ true))))
+    return slope_of(pairs.measured, pairs.true)
+
+
+def slope_of(measured: Floats, true: Floats) -> Slope:
+    """The same of two arrays (n, 2)."""
+    across = (true - true.mean(axis=0)).ravel()
+    up = (measured - measured.mean(axis=0)).ravel()
+    value = float(across @ up / (across @ across))
+    rest = up - value * across
+    return Slope(value, float(np.sqrt(rest @ rest / (len(across) - 3) / (across @ across))))
 
 
 @dataclass(frozen=True)
