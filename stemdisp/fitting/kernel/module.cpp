@@ -1,38 +1,13 @@
 // The compiled kernels as a Python module: checks and unpacks arrays, picks the instruction set, shares tasks among threads.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <stdexcept>
 #include <string>
-#include <thread>
-#include <vector>
 
+#include "binding.h"
 #include "kernels.h"
 
-namespace nb = nanobind;
-
 namespace stemdisp {
-
-// Tasks 0..n-1 shared among threads in contiguous parts; each task writes only what is its own.
-template <class Work>
-void share(int n, int threads, const Work& work) {
-    threads = n < threads ? (n > 0 ? n : 1) : threads;
-    if (threads <= 1) {
-        work(0, n);
-        return;
-    }
-    std::vector<std::thread> team;
-    // Parts are small and dealt out in turn, so that a dense corner of an image does not keep one thread busy alone.
-    const int parts = threads * 8 < n ? threads * 8 : n;
-    for (int t = 0; t < threads; ++t)
-        team.emplace_back([&, t] {
-            for (int p = t; p < parts; p += threads)
-                work(int((long long)n * p / parts), int((long long)n * (p + 1) / parts));
-        });
-    for (auto& one : team) one.join();
-}
 
 const Kernels* best() {
 #ifdef STEMDISP_X86_LEVELS
@@ -68,13 +43,6 @@ void use(const std::string& name) {
             return;
         }
     throw std::invalid_argument("this processor or build has no level " + name);
-}
-
-template <class T, int D>
-using Array = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
-
-void require(bool good, const char* what) {
-    if (!good) throw std::invalid_argument(what);
 }
 
 // Tables of one image; keeps the arrays alive.
@@ -191,6 +159,10 @@ void add_joint(nb::module_& m) {
 
 }  // namespace stemdisp
 
+namespace stemdisp {
+void add_solver(nanobind::module_& m);
+}
+
 NB_MODULE(_kernel, m) {
     using namespace stemdisp;
     m.doc() = "The compiled fit; called through stemdisp.fitting.";
@@ -206,4 +178,5 @@ NB_MODULE(_kernel, m) {
                       Array<const int, 1>, Array<const int, 1>>());
     add_joint<float>(m);
     add_joint<double>(m);
+    add_solver(m);
 }

@@ -1,0 +1,158 @@
+// Bindings of what surrounds the sums: which columns reach into which bin, which pixels lie near columns, the solver.
+#include <nanobind/stl/tuple.h>
+
+#include <cmath>
+#include <tuple>
+
+#include "binding.h"
+#include "solver.h"
+#include "tables.h"
+
+namespace stemdisp {
+namespace {
+
+Share sharing(int threads) {
+    return [threads](int n, const std::function<void(int, int)>& work) { share(n, threads, work); };
+}
+
+// First and last bin along one axis that an interval touches, cut to those there are; first > last for none.
+std::pair<int, int> touched(double from, double to, double origin, double step, int bins) {
+    const double side = step * BIN;
+    const int low = int(std::floor((from - origin) / side)), high = int(std::floor((to - origin) / side));
+    return {low < 0 ? 0 : low, high > bins - 1 ? bins - 1 : high};
+}
+
+template <class T>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> array(std::vector<T>&& values) {
+    auto* kept = new std::vector<T>(std::move(values));
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner);
+}
+
+// Columns of each bin, ascending: where each bin's begin, and which they are.
+auto bins(Array<const double, 2> start, Array<const double, 1> radius, int nx, int ny, double x0, double y0, double step) {
+    require(start.shape(1) == 2 && start.shape(0) == radius.shape(0), "start (n, 2), radius (n,)");
+    require(nx > 0 && ny > 0 && step > 0, "nx, ny, step: positive");
+    const int bx = (nx + BIN - 1) / BIN, by = (ny + BIN - 1) / BIN, n = int(radius.shape(0));
+    std::vector<int> first(size_t(bx) * by + 1, 0);
+    const auto each = [&](auto&& work) {
+        for (int c = 0; c < n; ++c) {
+            const double x = start.data()[2 * c], y = start.data()[2 * c + 1], r = radius.data()[c];
+            const auto [left, right] = touched(x - r, x + r, x0, step, bx);
+            const auto [top, bottom] = touched(y - r, y + r, y0, step, by);
+            for (int j = top; j <= bottom; ++j)
+                for (int i = left; i <= right; ++i) {
+                    // Distance from the disc's centre to the nearest sampled pixel of the bin.
+                    const double low_x = x0 + step * BIN * i, low_y = y0 + step * BIN * j, side = step * (BIN - 1);
+                    const double dx = x < low_x ? low_x - x : (x > low_x + side ? x - low_x - side : 0);
+                    const double dy = y < low_y ? low_y - y : (y > low_y + side ? y - low_y - side : 0);
+                    if (dx * dx + dy * dy <= r * r) work(size_t(j) * bx + i, c);
+                }
+        }
+    };
+    each([&](size_t bin, int) { ++first[bin + 1]; });
+    for (size_t b = 1; b < first.size(); ++b) first[b] += first[b - 1];
+    std::vector<int> column(first.back()), next(first.begin(), first.end() - 1);
+    each([&](size_t bin, int c) { column[next[bin]++] = c; });
+    return std::make_tuple(array(std::move(first)), array(std::move(column)));
+}
+
+// Marks the pixels (ny, nx) within a radius of each place.
+void mark(Array<const double, 2> xy, Array<const double, 1> radius, Array<unsigned char, 2> mask) {
+    require(xy.shape(1) == 2 && xy.shape(0) == radius.shape(0), "xy (n, 2), radius (n,)");
+    const int ny = int(mask.shape(0)), nx = int(mask.shape(1));
+    for (size_t c = 0; c < xy.shape(0); ++c) {
+        const double x = xy.data()[2 * c], y = xy.data()[2 * c + 1], r = radius.data()[c];
+        const double top = std::ceil(y - r), bottom = std::floor(y + r);
+        for (int j = top > 0 ? int(top) : 0; j <= bottom && j < ny; ++j) {
+            const double half = std::sqrt(std::fmax(r * r - (j - y) * (j - y), 0.0));
+            const double left = std::ceil(x - half), right = std::floor(x + half);
+            for (int i = left > 0 ? int(left) : 0; i <= right && i < nx; ++i) mask.data()[size_t(j) * nx + i] = 1;
+        }
+    }
+}
+
+// The system of equations; keeps its arrays.
+struct Equations {
+    Array<const int, 2> pair;
+    Array<const double, 2> block;
+    std::vector<int> first, other, entry, own;
+    int columns, elements;
+
+    Equations(Array<const int, 2> pair_, Array<const double, 2> block_, int columns_, int elements_)
+        : pair(pair_), block(block_), first(elements_ + 1, 0), own(elements_, -1), columns(columns_), elements(elements_) {
+        const size_t m = pair.shape(0);
+        require(pair.shape(1) == 2 && block.shape(0) == m && block.shape(1) == 9, "pair (m, 2), block (m, 9)");
+        const int* p = pair.data();
+        for (size_t k = 0; k < m; ++k) {
+            const int i = p[2 * k], j = p[2 * k + 1];
+            require(0 <= i && i <= j && j < elements, "pair: i <= j, both elements");
+            require(k == 0 || p[2 * k - 2] < i || (p[2 * k - 2] == i && p[2 * k - 1] < j), "pair: sorted, each once");
+            if (i == j)
+                own[i] = int(k);
+            else
+                ++first[i + 1], ++first[j + 1];
+        }
+        for (int e = 0; e < elements; ++e) require(own[e] >= 0, "pair: every element with itself");
+        for (int e = 0; e < elements; ++e) first[e + 1] += first[e];
+        other.resize(first.back());
+        entry.resize(first.back());
+        std::vector<int> next(first.begin(), first.end() - 1);
+        // Two passes keep each list ascending: first those with a lower number, then those with a higher one.
+        for (int pass = 0; pass < 2; ++pass)
+            for (size_t k = 0; k < m; ++k) {
+                const int i = p[2 * k], j = p[2 * k + 1];
+                if (i == j) continue;
+                const int e = pass ? i : j, o = pass ? j : i;
+                other[next[e]] = o;
+                entry[next[e]++] = int(k);
+            }
+    }
+
+    System system(const Array<const unsigned char, 2>& free, const Array<const int, 2>& tied, const double* border,
+                  const double* corner, int shared, double damping) const {
+        require(int(free.shape(0)) == elements && free.shape(1) == 3, "free: (elements, 3)");
+        require(int(tied.shape(0)) == columns && tied.shape(1) == 3, "tied: (columns, 3)");
+        for (size_t k = 0; k < tied.shape(0) * 3; ++k)
+            require(tied.data()[k] >= -1 && tied.data()[k] < columns, "tied: out of range");
+        return {columns,     elements,    shared,       pair.data(), block.data(), first.data(), other.data(),
+                entry.data(), own.data(), free.data(), tied.data(), border,       corner,       damping};
+    }
+
+    int solve(Array<const unsigned char, 2> free, Array<const int, 2> tied, Array<const double, 2> border,
+              Array<const double, 2> corner, Array<const double, 1> gradient, Array<const double, 1> shared_gradient,
+              Array<double, 1> x, Array<double, 1> y, double damping, double tolerance, int most, int threads) const {
+        const int shared = int(shared_gradient.shape(0));
+        const size_t size = size_t(elements) * 3;
+        require(int(border.shape(0)) == shared && border.shape(1) == size, "border: (S, 3 E)");
+        require(int(corner.shape(0)) == shared && int(corner.shape(1)) == shared, "corner: (S, S)");
+        require(gradient.shape(0) == size && x.shape(0) == size && int(y.shape(0)) == shared, "gradient, x: (3 E,), y: (S,)");
+        const System s = system(free, tied, border.data(), corner.data(), shared, damping);
+        nb::gil_scoped_release release;
+        return stemdisp::solve(s, gradient.data(), shared_gradient.data(), x.data(), y.data(), tolerance, most,
+                               sharing(threads));
+    }
+
+    void covariance(Array<const unsigned char, 2> free, Array<const int, 2> tied, Array<const int, 2> near,
+                    Array<double, 2> result, int threads) const {
+        require(result.shape(0) == near.shape(0) && result.shape(1) == 9, "near (n, m), result (n, 9)");
+        for (size_t k = 0; k < near.shape(0) * near.shape(1); ++k)
+            require(near.data()[k] >= 0 && near.data()[k] < elements, "near: out of range");
+        const System s = system(free, tied, nullptr, nullptr, 0, 0.0);
+        nb::gil_scoped_release release;
+        stemdisp::covariance(s, near.data(), int(near.shape(0)), int(near.shape(1)), result.data(), sharing(threads));
+    }
+};
+
+}  // namespace
+
+void add_solver(nb::module_& m) {
+    m.def("bins", bins);
+    m.def("mark", mark);
+    nb::class_<Equations>(m, "Equations")
+        .def(nb::init<Array<const int, 2>, Array<const double, 2>, int, int>())
+        .def("solve", &Equations::solve)
+        .def("covariance", &Equations::covariance);
+}
+
+}  // namespace stemdisp
