@@ -58,6 +58,7 @@ FRAME_A = (0.3, 5.4)  # cell coordinates (x, y) of pixel (0, 0): inside the cap
 FRAME_SHAPE = (436, 386)  # bottom edge 5 A above the last crystal plane
 PROBE_SHIFT_PM = 20.0  # used to measure the weights
 CORE_A = 1.0  # radius of the patch in which the weights are measured
+SHARP_SOURCE_A = 0.5  # FWHM for which the weights are given too
 
 # Least distances in the cap, A: 5-10 % below usual bond lengths, so that packing succeeds.
 # K and Ta of the crystal count as La and Al.
@@ -278,6 +279,7 @@ def main():
         "a_A": A_CELL,
         "detectors": {k: {"mrad": list(v)} for k, v in DETECTORS_MRAD.items()},
         "weights": weights,
+        f"weights_{SHARP_SOURCE_A:g}": measure_weights(args.cache, args.pairs, SHARP_SOURCE_A),
         "column_displacement": "K displacement / (1 + q (1/w - 1)), q = o_occupancy, w = weights",
         "images": images,
         "files": {

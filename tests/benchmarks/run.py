@@ -7,8 +7,6 @@ so that a busy machine hardly changes them.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import resource
 import subprocess
@@ -16,18 +14,18 @@ import sys
 import time
 import warnings
 from dataclasses import replace
-from functools import cache
 from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import accuracy
 import crystals
 import numpy as np
+from markdown import Table, say
 from measure import (
     Known,
-    Pairs,
     displacements,
     interface_error,
     invented,
@@ -42,10 +40,10 @@ from measure import (
     slope,
     untrustworthy,
 )
-from scenes import MARGIN_A, ROBUST, SEEDS, TAILS, ZONES, bound_px, family, recipe
+from peers import atomap_two_sublattices
+from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
 
 import stemdisp
-from stemdisp.materials import Zone, format_indices
 from stemdisp.model.analysis import Analysis
 from stemdisp.scene import Dose, Motion, Scene, Truth, View
 from stemdisp.synthetic import simulate
@@ -61,14 +59,7 @@ SIGNALS = (("HAADF", "ABF"), ("HAADF",), ("ABF",))
 
 def table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]], note: str = "") -> str:
     """A Markdown table under a heading."""
-    lines = [f"### {title}", "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines, "", note, ""] if note else [*lines, ""])
-
-
-def say(text: str) -> None:
-    """What goes on, for whoever watches; tables alone go to the output."""
-    print(text, file=sys.stderr, flush=True)
+    return str(Table(title, head, rows, note))
 
 
 def _count(found: list[str]) -> str:
@@ -126,62 +117,13 @@ def multislice() -> str:
         f"[001] bulk, nothing displaced: mean ({cells.bias[0]:+.2f}, {cells.bias[1]:+.2f}) pm, "
         f"rms {cells.rms:.2f} pm over {len(cells)} cells."
     )
-    return table("Multislice images", head, rows, note)
+    return table("Multislice images, layer by layer", head, rows, note)
 
 
-@cache
-def _bound(zone: Zone, tail: float, peak_counts: float) -> dict[str, float]:
-    scene = family(zone, tail, SEEDS[0], peak_counts)
-    truth = simulate(scene)[1]
-    facts, bound = known(truth), bound_px(scene, truth)[truth.present] * scene.view.pixel_size_pm
-    return {s: float(np.sqrt((bound[(facts.site == s) & facts.inside(MARGIN_A)] ** 2).mean())) for s in CATIONS}
-
-
-def parametric() -> str:
-    """Rms against the Cramer-Rao bound, bias, slope and pulls."""
-    rows = []
-    for zone, tail, (peak, seeds) in product(ZONES, TAILS, ((500.0, SEEDS), (5000.0, SEEDS[:1]))):
-        say(f"parametric {zone} tail {tail:g} {peak:g} counts")
-        found: dict[str, list[Pairs]] = {site: [] for site in CATIONS}
-        cells: list[Pairs] = []
-        for seed in seeds:
-            scene = family(zone, tail, seed, peak)
-            image, truth = simulate(scene)
-            analysis, facts = stemdisp.analyse(image, recipe(scene)), known(truth)
-            cells.append(displacements(analysis, facts, MARGIN_A))
-            for site in CATIONS:
-                found[site].append(positions(analysis, facts, site, MARGIN_A))
-        steep = slope(_together(cells))
-        for site in CATIONS:
-            pairs, bound = _together(found[site]), _bound(zone, tail, peak)[site]
-            numbers = (f"{pairs.rms:.3f}", f"{bound:.3f}", f"{pairs.rms / bound:.2f}", f"{np.hypot(*pairs.bias):.2f}")
-            more = (f"{pairs.pull_variance:.2f}", f"{steep.value:.3f} +- {steep.std:.3f}" if site == "K" else "")
-            rows.append((f"[{format_indices(zone)}]", f"{tail:g}", f"{peak:g}", site, str(len(pairs)), *numbers, *more))
-    head = (
-        "zone",
-        "tail",
-        "counts",
-        "site",
-        "n",
-        "rms (pm)",
-        "bound (pm)",
-        "rms / bound",
-        "bias (pm)",
-        "pull variance",
-        "slope",
-    )
-    note = (
-        "0.1 A per pixel, columns displaced by 3 pm rms; bound = Cramer-Rao for the model that made the image, "
-        "with the parameters that are fitted. Slope of measured against true displacement of K."
-    )
-    return table("Parametric images", head, rows, note)
-
-
-def _together(parts: list[Pairs]) -> Pairs:
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined.joined(part)
-    return joined
+def families() -> str:
+    """Both families of truth, and what alternatives to the default make of them."""
+    plan = accuracy.Plan(FAMILIES, JUDGING, whole=True)
+    return "\n".join(str(one) for one in accuracy.tables(plan))
 
 
 def others() -> str:
@@ -241,32 +183,19 @@ def _cpu_of(*arguments: str) -> float:
 
 def _atomap(image: stemdisp.Micrograph, truth: Truth) -> tuple[float, dict[str, float]]:
     """Columns per CPU second and rms in pm per site of Atomap's documented chain for two sublattices, from the ideal
-    lattice:
-    2-D Gaussians on the brightest columns, those taken off the image, 2-D Gaussians on the others."""
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")
-        import atomap.api as am
-        from atomap.tools import remove_atoms_from_image_using_2d_gaussian
-
-        facts, rms, fitted = known(truth), {}, 0
-        pixels = np.asarray(image.signals["HAADF"].image, dtype=float)
-        assert image.pixel_size is not None
-        began = time.process_time()
-        for site in ("Ta", "K"):
-            rows = np.flatnonzero(truth.site == site)
-            sublattice = am.Sublattice(truth.ideal_xy[rows].tolist(), image=pixels)
-            sublattice.find_nearest_neighbors()
-            sublattice.refine_atom_positions_using_2d_gaussian(percent_to_nn=0.4, show_progressbar=False)
-            if site == "Ta":
-                pixels = remove_atoms_from_image_using_2d_gaussian(pixels, sublattice, show_progressbar=False)
-            error = ((np.array(sublattice.atom_positions) - truth.xy[rows]) * image.pixel_size.xy_pm)[
-                facts.inside(MARGIN_A)[rows]
-            ]
-            rms[site] = float(np.sqrt((error**2).mean()))
-            fitted += len(rows)
-    logging.disable(logging.NOTSET)
-    return fitted / (time.process_time() - began), rms
+    lattice."""
+    facts = known(truth)
+    rows = {site: np.flatnonzero(truth.site == site) for site in ("Ta", "K")}
+    began = time.process_time()
+    found = atomap_two_sublattices(
+        image.signals["HAADF"].image, *(truth.ideal_xy[r] for r in rows.values()), centre_of_mass=False
+    )
+    took = time.process_time() - began
+    rms: dict[str, float] = {}
+    for (site, r), xy in zip(rows.items(), found, strict=True):
+        error = ((xy - truth.xy[r]) @ truth.to_pm)[facts.inside(MARGIN_A)[r]]
+        rms[site] = float(np.sqrt((error**2).mean()))
+    return sum(map(len, rows.values())) / took, rms
 
 
 def speed() -> str:
@@ -311,7 +240,7 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    for part in (multislice, parametric, others, robustness, speed):
+    for part in (families, multislice, others, robustness, speed):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
