@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -20,11 +21,14 @@ Choice = Literal["auto", "cpu", "gpu"]
 class Device:
     """A place to compute.
 
-    ``xp`` is the array namespace (numpy or cupy); ``name`` is what reports print.
+    ``xp`` is the array namespace (numpy or cupy); ``name`` is what reports print. On a CPU the compiled kernel is used
+    where it was built, unless ``compiled`` is False, on ``threads`` threads; their number changes no result.
     """
 
     name: str
     xp: Any
+    compiled: bool = True
+    threads: int = 1
 
     @property
     def is_gpu(self) -> bool:
@@ -40,7 +44,17 @@ class Device:
         return self.xp.asnumpy(array) if self.is_gpu else np.asarray(array)
 
 
-CPU = Device("cpu", np)
+def _threads() -> int:
+    """Threads for the kernel: as many as OMP_NUM_THREADS allows, else one for each processor this process may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+CPU = Device("cpu", np, threads=_threads())
 
 
 @lru_cache(maxsize=1)

@@ -6,18 +6,17 @@ apart as a border, because each of them touches everything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .engine import Known
+from .tiles import SMOOTHNESS
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-SMOOTHNESS = 1e-3
-"""Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly
-any pixel sees feel it."""
 
 NEIGHBOURHOOD = 24
 """Columns whose parameters are left free when the covariance of one of them is taken."""
@@ -41,15 +40,6 @@ class Normal:
     squares: float = 0.0
     pixels: int = 0
 
-    def scaled(self, factor: float) -> Normal:
-        """The gradients times a number: as if fewer pixels had been summed."""
-        return replace(self, gradient=self.gradient * factor, border_gradient=self.border_gradient * factor)
-
-    @property
-    def chi2(self) -> float:
-        """Weighted mean square residual."""
-        return self.squares / max(self.pixels, 1)
-
 
 @dataclass(frozen=True)
 class Factor:
@@ -63,14 +53,13 @@ class Factor:
     schur: Floats
     chosen: Ints
 
-    def step(self, total: Normal, background: Floats) -> tuple[Floats, Floats]:
-        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted, for the gradients of
-        ``total`` at a
+    def step(self, gradient: Floats, border_gradient: Floats, background: Floats) -> tuple[Floats, Floats]:
+        """Step of all parameters (3N + K,) and of the shape (S,), zero where not fitted, for their gradients at a
         ``background`` (K,)."""
-        own = self.lu.solve(self.selection.T @ (total.gradient - self.stiffness @ background))
-        shape = np.zeros(len(total.border_gradient))
+        own = self.lu.solve(self.selection.T @ (gradient - self.stiffness @ background))
+        shape = np.zeros(len(border_gradient))
         if len(self.chosen):
-            shape[self.chosen] = np.linalg.solve(self.schur, total.border_gradient[self.chosen] - self.border.T @ own)
+            shape[self.chosen] = np.linalg.solve(self.schur, border_gradient[self.chosen] - self.border.T @ own)
             own = own - self.solved @ shape[self.chosen]
         return np.asarray(self.selection @ own), shape
 
@@ -198,7 +187,9 @@ class NormalEquations:
         index = (np.concatenate(rows), np.concatenate(columns))
         return coo_matrix((np.concatenate(values), index), shape=(self.size, int(own.sum()))).tocsc()
 
-    def factorise(self, total: Normal, selection: Any, shape_free: NDArray[np.bool_], damping: float) -> Factor:
+    def factorise(
+        self, total: Normal, selection: Any, shape_free: NDArray[np.bool_], known: Known, damping: float
+    ) -> Factor:
         """Prepare the solution of these equations for the parameters of ``selection`` and the shape's free ones.
 
         ``damping`` is added to the diagonal relative to itself (Marquardt).
@@ -207,11 +198,13 @@ class NormalEquations:
         from scipy.sparse.linalg import splu
 
         curvature, stiffness = self.matrix(total)
-        matrix = selection.T @ (curvature + stiffness) @ selection
+        beforehand = np.zeros(self.size)
+        beforehand[1 : 3 * self.n : 3] = beforehand[2 : 3 * self.n : 3] = known.position
+        matrix = selection.T @ (curvature + stiffness + diags(beforehand)) @ selection
         diagonal = matrix.diagonal()
         lift = damping * diagonal + np.where(diagonal > 0, 1e-12 * diagonal, 1.0)
         chosen = np.flatnonzero(shape_free)
-        border, corner = selection.T @ total.border[:, chosen], total.corner[np.ix_(chosen, chosen)]
+        border, corner = selection.T @ total.border[:, chosen], (total.corner + np.diag(known.shape))[np.ix_(chosen, chosen)]
         factor = splu(
             (matrix + diags(lift)).tocsc(),
             permc_spec="MMD_AT_PLUS_A",
@@ -222,15 +215,17 @@ class NormalEquations:
         schur = corner - border.T @ solved + np.diag((damping + 1e-9) * np.diag(corner) + 1e-30)
         return Factor(selection, factor, stiffness[:, 3 * self.n :], border, solved, schur, chosen)
 
-    def covariance(self, total: Normal, xy: Floats, free: NDArray[np.bool_]) -> Floats:
+    def covariance(self, total: Normal, xy: Floats, free: NDArray[np.bool_], known: Floats) -> Floats:
         """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well.
 
-        ``free`` (N, 2) as in :meth:`selection`. Background and shape are held: they are known from so many pixels that
+        ``free`` (N, 2) as in :meth:`selection`, ``known`` (N,) curvature of positions known beforehand. Background and shape are held: they are known from so many pixels that
         they add nothing visible.
         """
         from scipy.spatial import cKDTree
 
         blocks = self._blocks(total)
+        own = np.flatnonzero(self.pair // self.n == self.pair % self.n)
+        blocks[own[:, None], [1, 2], [1, 2]] += known[self.pair[own] // self.n, None]
         near = cKDTree(xy).query(xy, k=min(NEIGHBOURHOOD, self.n))[1].reshape(self.n, -1)
         free3 = free[:, [0, 1, 1]]
         result = np.full((self.n, 3, 3), np.nan)

@@ -15,12 +15,16 @@ Ints = NDArray[np.int64]
 Weights = Literal["poisson", "uniform"]
 
 
+FAINTEST = 0.02
+"""Poisson weights are 1 / max(model, this fraction of the brightest pixels): dark counts and read-out noise remain."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is fitted.
 
     image
-        (ny, nx) float64; NaN = no data.
+        (ny, nx) float32 or float64; NaN = no data.
     start
         (N, 2) positions (x, y) in px.
     group
@@ -37,11 +41,13 @@ class Problem:
         px between background knots.
     limit
         (N,) px; a column that leaves this distance of its start has run away.
+    known
+        (N,) px; standard deviation with which the start is known to be the position, inf where it is only a start.
     tolerance
         (N,) px; the fit is done when no column moves farther than this.
     """
 
-    image: Floats
+    image: NDArray[np.floating]
     start: Floats
     group: Ints
     radius: Floats
@@ -50,6 +56,7 @@ class Problem:
     tied: Ints
     spacing: float
     limit: Floats
+    known: Floats
     tolerance: Floats
     weights: Weights = "poisson"
     tail: bool = True
@@ -70,13 +77,16 @@ class State:
 @dataclass(frozen=True)
 class JointFit:
     """The result: final state, covariance (N, 3, 3) of (amplitude, x, y), weighted mean square residual ``chi2`` of the
-    whole fit, images of model, background and pixel weight, and masks (N,) of columns still moving or run away."""
+    whole fit, images (ny, nx) of what the model leaves and of pixel weights, masks (N,) of columns still moving or run
+    away, the share (N,) of what is known of a position that was known beforehand, and the engine that computed."""
 
     state: State
     covariance: Floats
     chi2: float
-    model: Floats
-    weight: Floats
+    rest: NDArray[np.floating]
+    weight: NDArray[np.floating]
     moving: NDArray[np.bool_]
     runaway: NDArray[np.bool_]
+    beforehand: Floats
     iterations: int
+    engine: str

@@ -14,8 +14,13 @@ from ..backend import Device
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-COARSEST = 0.8
-"""Spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use."""
+COARSEST = 1.2
+"""Largest spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use: sums
+over Gaussians sampled so are wrong by a thousandth, as their spectrum ends there."""
+
+SMOOTHNESS = 1e-3
+"""Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly
+any pixel sees feel it."""
 
 TILE_WIDTH = 4.0
 """Side of a tile in column widths: small enough that few columns reach in, large enough that products stay

@@ -204,6 +204,7 @@ def _problem(
         free=free,
         tied=np.concatenate([np.full((n, 3), -1), tied]),
         spacing=recipe.background_spacing * float(np.linalg.norm(lattice.cell, axis=1).min()),
+        known=np.full(len(xy), np.inf),
         limit=np.full(len(xy), LIMIT * motif.shortest_distance_A * scale),
         tolerance=recipe.tolerance * np.where(bright, 1.0, LOOSE),
         weights=recipe.weights,
@@ -216,7 +217,7 @@ def _refit(
     signal: Signal, problem: Problem, joint: JointFit, rows: Ints, radius: float, recipe: RefineSection, device: Device
 ) -> LocalFit:
     """The weak columns again, on the image minus everything else."""
-    rest = np.where(joint.weight > 0, problem.image - joint.model, 0.0)
+    rest = joint.rest
     sigma = np.exp(joint.state.shape.log_sigma)[problem.group[rows]]
     start = joint.state.xy[rows]
     windows = cut_windows(rest, joint.weight, start, radius, device)
@@ -238,7 +239,7 @@ def _table(
     sigma, angle = state.shape.axes()
     core = 1.5 * float(sigma.max())
     used = (joint.weight > 0).astype(np.float64)
-    around = cut_windows(np.where(used > 0, problem.image - joint.model, 0.0), used, xy, core)
+    around = cut_windows(joint.rest, used, xy, core)
     misfit = np.sqrt((around.weight * around.data**2).sum(axis=1) / np.maximum(around.weight.sum(axis=1), 1))
     return columns.replace(
         signals=(signal.name,),

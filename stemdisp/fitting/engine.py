@@ -1,0 +1,115 @@
+"""What every engine of the joint fit computes, and which engine computes it: the compiled kernel, or arrays.
+
+Both give the same numbers; the array engine is the oracle that the kernel is tested against, and takes its place where
+none was built, and on a GPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend import CPU, Device
+from .problem import Problem, State
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Sums over pixels at one state.
+
+    ``columns`` (N, 3) by amplitude, x and y, ``knots`` (K,) and ``shape`` (S,) of minus half the weighted squares; these
+    ``squares`` and the number of ``pixels``.
+    """
+
+    columns: Floats
+    knots: Floats
+    shape: Floats
+    squares: float
+    pixels: int
+
+    def scaled(self, factor: float) -> Gradient:
+        """The gradients times a number: as if fewer pixels had been summed."""
+        return replace(self, columns=self.columns * factor, knots=self.knots * factor, shape=self.shape * factor)
+
+    @property
+    def chi2(self) -> float:
+        """Weighted mean square residual."""
+        return self.squares / max(self.pixels, 1)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Changes of columns (N, 3), knots (K,) and shape (S,); zero where not fitted."""
+
+    columns: Floats
+    knots: Floats
+    shape: Floats
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known beforehand, as curvature: of positions (N,) and of the shape's parameters (S,)."""
+
+    position: Floats
+    shape: Floats
+
+
+class Factor(Protocol):
+    """A curvature made ready to solve for as many gradients as one likes."""
+
+    def step(self, gradient: Gradient, background: Floats) -> Steps:
+        """The Gauss-Newton step for a gradient at a ``background`` (K,), whose unevenness pulls too."""
+
+
+class Curvature(Protocol):
+    """The weighted products of all derivatives of the model."""
+
+    def factorise(self, state: State, shape_free: NDArray[np.bool_], known: Known, damping: float) -> Factor:
+        """Ready to solve for what is free in ``state`` and the shape's free parameters (S,).
+
+        ``damping`` is added to the diagonal relative to itself (Marquardt).
+        """
+
+    def covariance(self, state: State, known: Known) -> Floats:
+        """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well.
+
+        Background and shape are held: they are known from so many pixels that they add nothing visible. NaN where
+        something is held.
+        """
+
+
+class Sums(Protocol):
+    """Sums over the pixels of a problem's image."""
+
+    name: str
+
+    def gradient(self, state: State, stride: int) -> Gradient:
+        """Gradient over every ``stride``-th pixel."""
+
+    def curvature(self, state: State, stride: int) -> Curvature:
+        """Curvature over every ``stride``-th pixel."""
+
+    def rest(self, state: State) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Image minus model, and weight (ny, nx), both zero where no pixel is used."""
+
+
+def built() -> bool:
+    """Whether the compiled kernel is there."""
+    return find_spec("stemdisp.fitting.kernel._kernel") is not None
+
+
+def sums(problem: Problem, width: float, device: Device = CPU) -> Sums:
+    """The engine for a problem with columns of ``width`` px on a device: compiled on the CPU where it was built."""
+    if not device.is_gpu and device.compiled and built():
+        from .joint_compiled import CompiledSums
+
+        return CompiledSums(problem, device)
+    from .joint_arrays import ArraySums
+
+    return ArraySums(problem, width, device)
