@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
 
 
 FLATTEST = 5.0
@@ -28,14 +30,27 @@ FALL = 2.0
 """How many times below the highest frequency used the amplitude of a column's image has fallen to 1/e."""
 
 
+STRIP = 64
+"""Lines of an image transformed at once: what fits a core's cache."""
+
+RIM = 8
+"""Bins kept beyond the highest frequency asked for: a ring's floor is that of its neighbours too."""
+
+
 @dataclass(frozen=True)
 class Spectrum:
-    """Normalised power (ny, nx) with the zero frequency in the middle, the same with every bin raised to the highest
-    of its eight neighbours, and the height of the highest chance peak."""
+    """Normalised power of an image of ``shape`` (ny, nx) around the zero frequency, which is in the middle; the same
+    with every bin raised to the highest of its eight neighbours; and the height of the highest chance peak."""
 
     power: Floats
     raised: Floats
     chance: float
+    shape: tuple[int, int]
+
+    @property
+    def bins(self) -> Floats:
+        """(2,) bins per cycle per px, along x and y."""
+        return np.array(self.shape[::-1], dtype=float)
 
     @property
     def centre(self) -> Floats:
@@ -44,17 +59,17 @@ class Spectrum:
         return np.array([nx // 2, ny // 2], dtype=float)
 
     def at(self, frequencies: Floats) -> Floats:
-        """Highest power within one bin of frequencies (..., 2) in cycles per px (x, y); 0 beyond Nyquist."""
+        """Highest power within one bin of frequencies (..., 2) in cycles per px (x, y); 0 beyond those known."""
         ny, nx = self.power.shape
-        x = np.rint(frequencies[..., 0] * nx).astype(int) + nx // 2
-        y = np.rint(frequencies[..., 1] * ny).astype(int) + ny // 2
+        x = np.rint(frequencies[..., 0] * self.shape[1]).astype(int) + nx // 2
+        y = np.rint(frequencies[..., 1] * self.shape[0]).astype(int) + ny // 2
         inside = (x >= 0) & (y >= 0) & (x < nx) & (y < ny)
         return np.where(inside, self.raised[np.where(inside, y, 0), np.where(inside, x, 0)], 0.0)
 
     def summit(self, frequency: Floats, reach: float) -> tuple[Floats, float]:
         """Frequency (2,) and power of the highest point within ``reach`` bins of a frequency, placed by parabolas."""
         ny, nx = self.power.shape
-        cx, cy = frequency * [nx, ny] + self.centre
+        cx, cy = frequency * self.bins + self.centre
         r = max(1, round(reach))
         x0, y0 = max(1, round(cx) - r), max(1, round(cy) - r)
         patch = self.power[y0 : min(ny - 1, round(cy) + r + 1), x0 : min(nx - 1, round(cx) + r + 1)]
@@ -65,19 +80,18 @@ class Spectrum:
         # The logarithm of a Hann-windowed peak is close to a parabola.
         log = np.log(self.power[y - 1 : y + 2, x - 1 : x + 2] + 1e-12)
         shift = [0.5 * (a - c) / min(a - 2 * b + c, -1e-9) for a, b, c in (log[1], log[:, 1])]
-        return (np.array([x, y]) + np.clip(shift, -0.5, 0.5) - self.centre) / [nx, ny], float(self.power[y, x])
+        return (np.array([x, y]) + np.clip(shift, -0.5, 0.5) - self.centre) / self.bins, float(self.power[y, x])
 
 
-def spectrum(image: Floats) -> Spectrum:
-    """Ring-normalised power spectrum of a Hann-windowed image."""
+def spectrum(image: Real, highest: tuple[float, float] = (0.5, 0.5)) -> Spectrum:
+    """Ring-normalised power spectrum of a Hann-windowed image, up to frequencies (x, y) in cycles per px."""
     from scipy.ndimage import maximum_filter
 
     ny, nx = image.shape
-    window = np.outer(np.hanning(ny + 2)[1:-1], np.hanning(nx + 2)[1:-1])
-    centred = (image - (image * window).sum() / window.sum()) * window
-    power = np.abs(np.fft.fftshift(np.fft.fft2(centred))) ** 2
-    fy, fx = np.fft.fftshift(np.fft.fftfreq(ny)), np.fft.fftshift(np.fft.fftfreq(nx))
-    ring = np.minimum(np.hypot(fy[:, None], fx) * min(ny, nx), min(ny, nx)).astype(int)
+    power = _power(image, *(min(n // 2, int(f * n) + RIM) for f, n in zip(highest, (nx, ny), strict=True)))
+    reach_y, reach_x = power.shape[0] // 2, power.shape[1] // 2
+    fy, fx = np.arange(-reach_y, reach_y + 1)[:, None] / ny, np.arange(-reach_x, reach_x + 1) / nx
+    ring = np.minimum(np.hypot(fy, fx) * min(ny, nx), min(ny, nx)).astype(np.uint16)
     order = np.argsort(ring, axis=None, kind="stable")
     counts = np.bincount(ring.ravel())
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -86,8 +100,28 @@ def spectrum(image: Floats) -> Spectrum:
     # Over the rings the floor is smoothed so that a ring full of lattice peaks does not hide them.
     floor = np.array([np.median(medians[max(0, i - 3) : i + 4]) for i in range(len(medians))]) / np.log(2)
     normal = power / np.maximum(floor[ring], 1e-12 * power.max() + 1e-300)
-    normal[np.hypot(fy[:, None] * ny, fx * nx) < 3] = 0.0
-    return Spectrum(normal, maximum_filter(normal, size=3), float(np.log(ny * nx)))
+    normal[np.hypot(fy * ny, fx * nx) < 3] = 0.0
+    return Spectrum(normal, maximum_filter(normal, size=3), float(np.log(ny * nx)), (ny, nx))
+
+
+def _power(image: Real, reach_x: int, reach_y: int) -> Floats:
+    """(2 reach_y + 1, 2 reach_x + 1) power of a Hann-windowed image, its weighted mean taken off.
+
+    The lines are transformed first and cut to the low frequencies, so that the whole is never held.
+    """
+    from scipy.fft import fft, rfft
+
+    ny, nx = image.shape
+    down, along = np.hanning(ny + 2)[1:-1], np.hanning(nx + 2)[1:-1]
+    strips = [slice(first, first + STRIP) for first in range(0, ny, STRIP)]
+    level = sum(float((down[part] @ image[part]) @ along) for part in strips) / float(down.sum() * along.sum())
+    half = np.empty((ny, reach_x + 1), dtype=np.complex128)
+    for part in strips:
+        lines = (image[part] - level) * (down[part, None] * along)
+        half[part] = rfft(lines, axis=1, workers=1)[:, : reach_x + 1]
+    half = fft(half, axis=0, overwrite_x=True, workers=1)
+    right = np.abs(half[np.arange(-reach_y, reach_y + 1)]) ** 2
+    return np.concatenate([right[::-1, :0:-1], right], axis=1)
 
 
 def _harmonics(cell: Floats, fractions: Floats, strength: Floats, highest: float) -> tuple[Floats, Floats]:
@@ -129,8 +163,7 @@ def find_cell(
     """
     vectors, amplitude = _harmonics(cell, fractions, strength, highest)
     weight = amplitude * np.exp(-((np.linalg.norm(vectors, axis=1) / highest) ** 2))
-    ny, nx = found.power.shape
-    step = min(np.radians(1.0), 1.0 / (highest / scales.min() * max(ny, nx)))
+    step = min(np.radians(1.0), 1.0 / (highest / scales.min() * max(found.shape)))
     angles = np.arange(0, np.pi, step)
     down = vectors * [1, -1]
     best = (-np.inf, 0.0, 1.0)
@@ -161,14 +194,13 @@ def _polish(
     transform = np.array([[cosine, -sine], [-sine, -cosine]]) * [1, aspect] / scale
     order = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")
     usable = [i for i in order if amplitude[i] > 0.2 * amplitude.max()]
-    ny, nx = found.power.shape
     peaks: dict[int, tuple[Floats, float]] = {}
     for _ in range(2):
         for n, i in enumerate(usable):
             guess = vectors[i] @ transform
             if np.abs(guess).max() >= 0.48:
                 continue
-            reach = max(2.0, 0.06 * float(np.linalg.norm(guess * [nx, ny]))) if n < 4 and not peaks.get(i) else 2.0
+            reach = max(2.0, 0.06 * float(np.linalg.norm(guess * found.bins))) if n < 4 and not peaks.get(i) else 2.0
             place, power = found.summit(guess, reach)
             if power > 2 * found.chance:
                 peaks[i] = (place, power)
@@ -195,14 +227,14 @@ def _polish(
 def strongest(found: Spectrum) -> Floats:
     """(n, 2) frequencies (cycles per px) of the two highest peaks that point different ways; n = 2, or 0 or 1 where
     fewer stand clearly above chance."""
-    ny, nx = found.power.shape
-    rows = np.argsort(found.power, axis=None)[::-1]
+    rows = np.argpartition(found.power, -min(CANDIDATES, found.power.size), axis=None)[-CANDIDATES:]
+    rows = rows[np.argsort(found.power.ravel()[rows])[::-1]]
     chosen: list[Floats] = []
-    for row in rows[:CANDIDATES]:
-        y, x = divmod(int(row), nx)
+    for row in rows:
+        y, x = divmod(int(row), found.power.shape[1])
         if found.power[y, x] < CLEARLY * found.chance:
             break
-        frequency, _ = found.summit((np.array([x, y]) - found.centre) / [nx, ny], 1)
+        frequency, _ = found.summit((np.array([x, y]) - found.centre) / found.bins, 1)
         if frequency[1] < 0 or (frequency[1] == 0 and frequency[0] < 0):
             frequency = -frequency
         length = np.linalg.norm(frequency)
@@ -224,7 +256,7 @@ def expected(cell: Floats, fractions: Floats, strength: Floats, highest: float) 
     return np.stack([first, second])
 
 
-def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> tuple[Floats, int]:
+def local_amplitude(image: Real, frequencies: Floats, sigma: float) -> tuple[Floats, int]:
     """Strength of given frequencies (F, 2; cycles per px, x and y) around every block of pixels, and the blocks' side
     in px.
 
@@ -234,17 +266,26 @@ def local_amplitude(image: Floats, frequencies: Floats, sigma: float) -> tuple[F
 
     block = max(1, int(sigma / 8))
     ny, nx = image.shape[0] // block * block, image.shape[1] // block * block
-    centred = image[:ny, :nx] - image.mean()
+    level, narrow = float(image.mean(dtype=np.float64)), sigma / block
+    # The wave of a block is that of the first one times a phase.
+    waves = np.exp(-2j * np.pi * frequencies[:, :, None] * np.arange(block))
+    lines = np.zeros((len(frequencies), 2, ny // block, nx), dtype=image.dtype)
+    for i in range(block):
+        row = image[i:ny:block, :nx] - level
+        for line, wave in zip(lines, waves[:, 1, i].tolist(), strict=True):
+            line[0] += wave.real * row
+            line[1] += wave.imag * row
     strength = np.ones((ny // block, nx // block))
-    for fx, fy in frequencies:
-        wave = np.exp(-2j * np.pi * fy * np.arange(ny))[:, None] * np.exp(-2j * np.pi * fx * np.arange(nx))
-        mixed = (centred * wave).reshape(ny // block, block, nx // block, block).mean(axis=(1, 3))
-        narrow = sigma / block
+    for (fx, fy), line, wave in zip(frequencies, lines, waves[:, 0], strict=True):
+        blocks = line.reshape(2, ny // block, nx // block, block).astype(np.float64)
+        mixed = (blocks[0] + 1j * blocks[1]) @ wave / block**2
+        mixed *= np.exp(-2j * np.pi * fy * np.arange(0, ny, block))[:, None]
+        mixed *= np.exp(-2j * np.pi * fx * np.arange(0, nx, block))
         strength *= np.hypot(gaussian_filter(mixed.real, narrow), gaussian_filter(mixed.imag, narrow))
     return strength ** (1 / len(frequencies)), block
 
 
-def fold(image: Floats, origin: Floats, cell: Floats, bins: int, weight: Floats) -> Floats:
+def fold(image: Real, origin: Floats, cell: Floats, bins: int, weight: Floats) -> Floats:
     """Average unit cell (bins, bins), index [fraction along b, fraction along a], of the pixels with ``weight`` > 0."""
     y, x = np.nonzero(weight > 0)
     fraction = (np.stack([x, y], axis=1) - origin) @ np.linalg.inv(cell)

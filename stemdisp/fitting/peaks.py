@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
+
+WHOLE, BLOCK, BLOCKS = 1024, 512, 3
+"""Along a side of more pixels than the first, so many blocks of so many pixels, spread evenly, tell how an image
+repeats."""
+
+STRIP = 64
+"""Lines of an image worked on at once: what fits a core's cache."""
+
+CUT = 4.0
+"""Standard deviations at which a Gaussian kernel ends."""
 
 
-def filled(image: NDArray[np.generic]) -> Floats:
-    """The image as float64 with non-finite pixels replaced by the median of the others (0 where there are none)."""
-    values = np.array(image, dtype=float)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        values[bad] = np.median(values[~bad]) if not bad.all() else 0.0
-    return values
+def finite(image: NDArray[Any]) -> Real:
+    """The image with non-finite pixels replaced by the median of the others (0 where there are none): in single
+    precision where that holds every value, itself where nothing has to change."""
+    exact = image.dtype.kind in "fiu" and np.can_cast(image.dtype, np.float32)
+    values: Real = np.asarray(image, dtype=np.float32 if exact else np.float64)
+    bad = None if image.dtype.kind in "iu" else ~np.isfinite(values)
+    if bad is None or not bad.any():
+        return values
+    return np.where(bad, np.median(values[~bad]) if not bad.all() else values.dtype.type(0), values)
 
 
-def shortest_spacing(image: Floats) -> float:
+def filled(image: NDArray[Any]) -> Floats:
+    """The same in double precision."""
+    return finite(image).astype(np.float64)
+
+
+def shortest_spacing(image: Real) -> float:
     """Shortest distance (px) at which a periodic image repeats; NaN where it does not repeat.
 
     Read off the autocorrelation: the nearest local maximum, beyond the central peak, that reaches half of the tallest
-    one.
+    one.  That of a large image is the sum of those of a few blocks of it.
     """
     from scipy.ndimage import maximum_filter
 
-    ny, nx = image.shape
-    centred = image - image.mean()
-    window = np.outer(np.hanning(ny + 2)[1:-1], np.hanning(nx + 2)[1:-1])
-    spectrum = np.abs(np.fft.rfft2(centred * window, s=(2 * ny, 2 * nx))) ** 2
-    spectrum[0, 0] = 0
-    correlation = np.fft.fftshift(np.fft.irfft2(spectrum, s=(2 * ny, 2 * nx)))[
-        ny // 2 : -(ny // 2), nx // 2 : -(nx // 2)
-    ]
+    level = image.mean(dtype=np.float64).astype(image.dtype)
+    rows, columns = (_parts(size) for size in image.shape)
+    correlation = np.sum([_autocorrelation(image[part] - level) for part in product(rows, columns)], axis=0)
+    ny, nx = (part[0].stop - part[0].start for part in (rows, columns))
     cy, cx = ny - ny // 2, nx - nx // 2
-    y, x = np.indices(correlation.shape)
-    radius = np.hypot(x - cx, y - cy)
-    means = np.bincount(radius.astype(int).ravel(), correlation.ravel()) / np.bincount(radius.astype(int).ravel())
+    radius = np.hypot(np.arange(correlation.shape[1]) - cx, np.arange(correlation.shape[0])[:, None] - cy)
+    ring = radius.astype(int).ravel()
+    means = np.bincount(ring, correlation.ravel()) / np.bincount(ring)
     below = np.flatnonzero(np.diff(means[: min(ny, nx) // 2]) > 0)
     if not len(below):
         return float("nan")
@@ -49,38 +66,104 @@ def shortest_spacing(image: Floats) -> float:
     return float(radius[heights >= 0.5 * tallest].min())
 
 
-def local_maxima(image: Floats, separation: float, sigma: float, threshold: float) -> tuple[Floats, Floats]:
+def _parts(size: int) -> list[slice]:
+    """Where the blocks along a side of ``size`` px lie."""
+    if size <= WHOLE:
+        return [slice(0, size)]
+    return [slice(first, first + BLOCK) for first in np.linspace(0, size - BLOCK, BLOCKS).round().astype(int).tolist()]
+
+
+def _autocorrelation(image: Real) -> Real:
+    """Autocorrelation of a windowed image for shifts of up to half its size."""
+    from scipy.fft import irfft2, rfft2
+
+    ny, nx = image.shape
+    window = (np.hanning(ny + 2)[1:-1, None] * np.hanning(nx + 2)[1:-1]).astype(image.dtype)
+    spectrum = np.abs(rfft2(image * window, s=(2 * ny, 2 * nx), workers=1)) ** 2
+    spectrum[0, 0] = 0
+    whole: Real = np.fft.fftshift(irfft2(spectrum, s=(2 * ny, 2 * nx), workers=1))
+    return whole[ny // 2 : -(ny // 2), nx // 2 : -(nx // 2)]
+
+
+def local_maxima(image: Real, separation: float, sigma: float, threshold: float) -> tuple[Floats, Floats]:
     """Positions (n, 2) as (x, y) px and heights (n,) of bright spots.
 
     ``sigma`` px is the smoothing; the slowly varying background (3 sigma) is taken off before heights are compared;
     ``separation`` px is the smallest distance; ``threshold`` is a fraction of the height of the tallest tenth.
     """
-    from scipy.ndimage import gaussian_filter, maximum_filter
-
-    smooth = gaussian_filter(image, sigma)
-    relief = smooth - gaussian_filter(image, 3 * sigma)
-    size = max(3, 2 * round(separation / 2) + 1)
-    reach = np.arange(size) - size // 2
-    disc = reach[:, None] ** 2 + reach**2 <= (size / 2) ** 2
-    summit = (relief == maximum_filter(relief, footprint=disc)) & (relief > 0)
+    smooth, relief = smoothed(image, (sigma, 3 * sigma))
+    np.subtract(smooth, relief, out=relief)
     # A column that the frame cuts has its maximum in the wrong place.
-    rim = max(1, round(1.5 * sigma))
-    summit[:rim] = summit[-rim:] = summit[:, :rim] = summit[:, -rim:] = False
-    y, x = np.nonzero(summit)
-    heights = relief[y, x]
+    y, x = _summits(relief, separation, rim=max(1, round(1.5 * sigma)))
+    heights = relief[y, x].astype(np.float64)
     if not len(heights):
         return np.zeros((0, 2)), heights
     tall = heights >= threshold * np.quantile(heights[heights >= 0.3 * heights.max()], 0.9)
     y, x, heights = y[tall], x[tall], heights[tall]
-    return np.stack([x + _vertex(smooth, y, x, 1), y + _vertex(smooth, y, x, 0)], axis=1).astype(float), heights
+    return np.stack([x + _vertex(smooth, y, x, 1), y + _vertex(smooth, y, x, 0)], axis=1), heights
 
 
-def _vertex(image: Floats, y: NDArray[np.intp], x: NDArray[np.intp], axis: int) -> Floats:
+def smoothed(image: Real, sigmas: tuple[float, ...]) -> list[Real]:
+    """The image without its mean under Gaussians of several standard deviations (px), mirrored at the frame.
+
+    A symmetric kernel acts on a mirrored line as a factor on each term of its cosine transform: the width of the
+    kernel costs nothing.
+    """
+    from scipy.fft import dct, idct
+
+    ny, nx = image.shape
+    level = image.mean(dtype=np.float64).astype(image.dtype)
+    images: list[Real] = [np.empty_like(image) for _ in sigmas]
+    down = [_response(ny, sigma).astype(image.dtype)[:, None] for sigma in sigmas]
+    along = [_response(nx, sigma).astype(image.dtype) for sigma in sigmas]
+    for first in range(0, nx, STRIP):
+        terms = dct(image[:, first : first + STRIP] - level, axis=0, workers=1)
+        for one, response in zip(images, down, strict=True):
+            one[:, first : first + STRIP] = idct(terms * response, axis=0, overwrite_x=True, workers=1)
+    for one, response in zip(images, along, strict=True):
+        for first in range(0, ny, STRIP):
+            terms = dct(one[first : first + STRIP], axis=1, workers=1)
+            one[first : first + STRIP] = idct(terms * response, axis=1, overwrite_x=True, workers=1)
+    return images
+
+
+def _response(size: int, sigma: float) -> Floats:
+    """(size,) factors on the terms of a line's cosine transform that smooth it with a Gaussian kernel."""
+    reach = np.arange(1, int(CUT * sigma + 0.5) + 1)
+    weight = np.exp(-0.5 * (reach / sigma) ** 2)
+    waves = np.cos(np.pi * np.outer(np.arange(size), reach) / size)
+    return np.asarray((1 + 2 * waves @ weight) / (1 + 2 * weight.sum()))
+
+
+def _summits(relief: Real, separation: float, *, rim: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixels (y, x), at least ``rim`` px inside the frame, above zero and as high as all others within half of
+    ``separation`` px, at least as all eight around."""
+    ny, nx = relief.shape
+    size = max(3, 2 * round(separation / 2) + 1)
+    reach = np.arange(size) - size // 2
+    disc = np.argwhere(reach[:, None] ** 2 + reach**2 <= (size / 2) ** 2) - size // 2
+    beyond = disc[np.abs(disc).max(axis=1) > 1]
+    nothing = np.zeros(0, dtype=np.intp)
+    found = [(nothing, nothing)]
+    for first in range(rim, ny - rim, STRIP):
+        strip = relief[first - 1 : min(first + STRIP, ny - rim) + 1, rim - 1 : nx - rim + 1]
+        wide = np.maximum(np.maximum(strip[:, :-2], strip[:, 1:-1]), strip[:, 2:])
+        highest = np.maximum(np.maximum(wide[:-2], wide[1:-1]), wide[2:])
+        centre = strip[1:-1, 1:-1]
+        y, x = np.divmod(np.flatnonzero((centre == highest) & (centre > 0)), max(1, centre.shape[1]))
+        y, x = y + first, x + rim
+        near = relief[(y[:, None] + beyond[:, 0]).clip(0, ny - 1), (x[:, None] + beyond[:, 1]).clip(0, nx - 1)]
+        high = (near <= relief[y, x][:, None]).all(axis=1)
+        found.append((y[high], x[high]))
+    return np.concatenate([y for y, _ in found]), np.concatenate([x for _, x in found])
+
+
+def _vertex(image: Real, y: NDArray[np.intp], x: NDArray[np.intp], axis: int) -> Floats:
     """Offset (-0.5 to 0.5 px) of the parabola through a maximum and its two neighbours along an axis."""
     ny, nx = image.shape
     dy, dx = (1, 0) if axis == 0 else (0, 1)
-    before = image[np.clip(y - dy, 0, ny - 1), np.clip(x - dx, 0, nx - 1)]
-    after = image[np.clip(y + dy, 0, ny - 1), np.clip(x + dx, 0, nx - 1)]
-    curvature = before - 2 * image[y, x] + after
+    before = image[np.clip(y - dy, 0, ny - 1), np.clip(x - dx, 0, nx - 1)].astype(np.float64)
+    after = image[np.clip(y + dy, 0, ny - 1), np.clip(x + dx, 0, nx - 1)].astype(np.float64)
+    curvature = before - 2 * image[y, x].astype(np.float64) + after
     offset = np.where(curvature < 0, 0.5 * (before - after) / np.where(curvature < 0, curvature, 1), 0.0)
     return np.asarray(np.clip(offset, -0.5, 0.5))

@@ -8,6 +8,8 @@ right or up.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ from ..fitting.fourier import (
     spectrum,
     strongest,
 )
-from ..fitting.peaks import filled
+from ..fitting.peaks import finite
 from ..materials import format_indices
 from ..model.columns import Columns
 from ..model.lattice import Lattice
@@ -31,6 +33,7 @@ from ..model.micrograph import PixelSize, Signal
 from ..recipe import BasisSection
 
 Floats = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
 
 FINEST_A = 1.4
 """Spacings below this (angstrom) are not used to find the lattice: thermal motion and probe hide them."""
@@ -41,6 +44,9 @@ SCALE_RANGE_PX_PER_A = (2.0, 25.0)
 FARTHEST, LARGEST_SHEAR_DEG = 1.5, 6.0
 """Pixel sizes by the lattice may be off by this times the scale tolerance, and the axes by this angle (degrees): scans
 without correction are short by up to 4 % and sheared by up to 1.2 degrees."""
+
+SHOWN = 1024
+"""Of an image in which no lattice is found, so many pixels along each side say what repeats in it instead."""
 
 HALVES = np.array([[0.5, 0.5], [0.5, -0.5], [0.5, 0.0], [0.0, 0.5]])
 FOOT, HALF_WAY, ABOVE = 4.5, 10.0, 4.0
@@ -82,11 +88,11 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
     StageError
         No lattice stands above chance.
     """
-    image = signal.contrast * filled(signal.image)
-    power = spectrum(image)
-    found = _search(power, motif, pixel_size, recipe, signal.name)
+    image = finite(signal.image)
+    image = image if signal.contrast > 0 else -image
+    power, found = _search(image, motif, pixel_size, recipe, signal.name)
     if found.significance < recipe.significance:
-        seen = _spacings(power, motif, pixel_size, signal.name)
+        seen = _spacings(image, motif, pixel_size, signal.name)
         raise StageError(
             f"{signal.name}: no lattice found: Fourier peaks of {_named(motif)} stand {found.significance:.1f} times "
             f"above chance, {recipe.significance:g} are needed; {seen}; check material, zone and pixel size"
@@ -94,7 +100,7 @@ def basis(signal: Signal, motif: Motif, pixel_size: PixelSize | None, recipe: Ba
     _compare(Lattice(motif, np.zeros(2), found.cell[0], found.cell[1]), pixel_size, recipe, signal.name)
     if _is_fraction(power, found.cell):
         raise StageError(
-            f"{signal.name}: no lattice found: {_spacings(power, motif, pixel_size, signal.name)}; only every second "
+            f"{signal.name}: no lattice found: {_spacings(image, motif, pixel_size, signal.name)}; only every second "
             "place of the lattice that would fit is like the first; check material, zone and pixel size"
         )
     centre = _best_ordered(image, found.cell)
@@ -108,11 +114,10 @@ def _is_fraction(power: Spectrum, cell: Floats) -> bool:
     not asked: there the foot of one peak reaches to the next.
     """
     half_way = HALVES @ np.linalg.inv(cell).T
-    ny, nx = power.power.shape
-    if np.linalg.norm(half_way * [nx, ny], axis=1).min() < 2 * FOOT:
+    if np.linalg.norm(half_way * power.bins, axis=1).min() < 2 * FOOT:
         return False
     turns = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    ring = FOOT * np.stack([np.cos(turns), np.sin(turns)], axis=1) / [nx, ny]
+    ring = FOOT * np.stack([np.cos(turns), np.sin(turns)], axis=1) / power.bins
     around = power.at(half_way[:, None] + ring).max(axis=1)
     heights = power.at(half_way)
     return bool((heights > np.maximum(HALF_WAY * power.chance, ABOVE * around)).any())
@@ -129,9 +134,11 @@ def _pair(vectors: Floats) -> str:
     return f"{one:.3g} and {other:.3g} {{unit}} at {angle:.0f} deg"
 
 
-def _spacings(power: Spectrum, motif: Motif, pixel_size: PixelSize | None, signal: str) -> str:
-    """What repeats in the image, and what should."""
-    seen = strongest(power)
+def _spacings(image: Real, motif: Motif, pixel_size: PixelSize | None, signal: str) -> str:
+    """What repeats in (the middle of) the image, and what should."""
+    ny, nx = image.shape
+    y, x = max(0, (ny - SHOWN) // 2), max(0, (nx - SHOWN) // 2)
+    seen = strongest(spectrum(image[y : ny - y, x : nx - x]))
     if len(seen) < 2:
         return "nothing in the image repeats clearly in two directions"
     per_px = np.ones(2) if pixel_size is None else pixel_size.xy_pm / 100
@@ -158,7 +165,10 @@ def _compare(found: Lattice, pixel_size: PixelSize | None, recipe: BasisSection,
     )
 
 
-def _search(power: Spectrum, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str) -> CellFit:
+def _search(
+    image: Real, motif: Motif, pixel_size: PixelSize | None, recipe: BasisSection, signal: str
+) -> tuple[Spectrum, CellFit]:
+    """The spectrum of an image as far as the cell is looked for in it, and the cell."""
     if pixel_size is None:
         low, high = SCALE_RANGE_PX_PER_A
         scales = np.exp(np.arange(np.log(low), np.log(high), 0.012))
@@ -167,7 +177,9 @@ def _search(power: Spectrum, motif: Motif, pixel_size: PixelSize | None, recipe:
         aspect = pixel_size.y_pm / pixel_size.x_pm
         expected = 100 / pixel_size.x_pm
         scales = expected * np.arange(1 - recipe.scale_tolerance, 1 + recipe.scale_tolerance + 1e-9, 0.01)
-    return find_cell(
+    highest = 1.1 / FINEST_A / scales.min()
+    power = spectrum(image, (highest, highest * aspect))
+    return power, find_cell(
         power,
         motif.cell_A,
         motif.fractions,
@@ -178,7 +190,7 @@ def _search(power: Spectrum, motif: Motif, pixel_size: PixelSize | None, recipe:
     )
 
 
-def _best_ordered(image: Floats, cell: Floats) -> Floats:
+def _best_ordered(image: Real, cell: Floats) -> Floats:
     """(2,) where the lattice's first harmonics are strongest, one region away from the image's edge if possible."""
     reciprocal = np.asarray(np.linalg.inv(cell).T, dtype=np.float64)
     sigma = FOLD_CELLS / 4 * float(np.linalg.norm(cell, axis=1).max())
@@ -190,17 +202,18 @@ def _best_ordered(image: Floats, cell: Floats) -> Floats:
     return (np.array([x + margin_x, y + margin_y]) + 0.5) * block - 0.5
 
 
-def _placed(image: Floats, motif: Motif, cell: Floats, centre: Floats, signal: Signal) -> Lattice:
+def _placed(image: Real, motif: Motif, cell: Floats, centre: Floats, signal: Signal) -> Lattice:
     """The lattice whose (0, 0) lies nearest to ``centre``, at the shift at which the average cell looks most like the
     motif.
 
     The power spectrum is the same from behind: of a motif without a two-fold axis both directions are tried.
     """
-    ny, nx = image.shape
-    y, x = np.indices((ny, nx))
-    reach = FOLD_CELLS / 2 * np.linalg.norm(cell, axis=1).max()
-    weight = (np.hypot(x - centre[0], y - centre[1]) <= reach).astype(float)
-    average = fold(image, centre, cell, FOLD_BINS, weight)
+    reach = FOLD_CELLS / 2 * float(np.linalg.norm(cell, axis=1).max())
+    x0, y0 = np.floor(centre - reach).astype(int).clip(0)
+    part = image[y0 : int(centre[1] + reach) + 2, x0 : int(centre[0] + reach) + 2]
+    y, x = np.indices(part.shape)
+    weight = (np.hypot(x + x0 - centre[0], y + y0 - centre[1]) <= reach).astype(float)
+    average = fold(part, centre - [x0, y0], cell, FOLD_BINS, weight)
     best: tuple[float, Floats, int] = (-np.inf, np.zeros(2), 1)
     for sign in (1, -1):
         expected_cell = _average_cell(sign * motif.fractions, motif, signal.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import StageError
-from ..fitting.peaks import filled, local_maxima, shortest_spacing
+from ..fitting.peaks import finite, local_maxima, shortest_spacing
 from ..model.columns import Columns
 from ..model.micrograph import Signal
 from ..recipe import FindSection
@@ -37,7 +37,8 @@ def find(signal: Signal, recipe: FindSection) -> Columns:
     StageError
         The image is constant, or nothing in it repeats.
     """
-    image = signal.contrast * filled(signal.image)
+    image = finite(signal.image)
+    image = image if signal.contrast > 0 else -image
     if np.ptp(image) == 0:
         raise StageError(
             f"{signal.name}: no lattice found: every pixel has the same value; check the detector and the file"

@@ -157,3 +157,14 @@ def test_expected_are_the_first_orders_of_a_lattice_of_points() -> None:
     # Two equal columns half a cell apart halve the cell along a.
     halved = expected(cell, np.array([[0, 0], [0.5, 0]]), np.ones(2), 0.7)
     np.testing.assert_allclose(planes(halved), [3.0, 2.0])
+
+
+def test_a_band_is_the_middle_of_the_whole_spectrum() -> None:
+    image, _ = image_of((1, -1, 0), 23.0)
+    whole, band = spectrum(image), spectrum(image, (0.1, 0.15))
+    np.testing.assert_array_equal(band.bins, whole.bins)
+    # Rings that the band cuts have fewer values to take a median of.
+    frequencies = np.random.default_rng(0).uniform(-0.06, 0.06, (200, 2))
+    np.testing.assert_allclose(band.at(frequencies), whole.at(frequencies), rtol=1e-9)
+    assert (band.at(np.array([[0.3, 0.0], [0.0, 0.3]])) == 0).all()
+    assert band.chance == whole.chance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemdisp.fitting.peaks import filled, local_maxima, shortest_spacing
+from stemdisp.fitting.peaks import filled, finite, local_maxima, shortest_spacing, smoothed
 
 
 def spots(xy: np.ndarray, height: np.ndarray, sigma: float = 3.0, shape: tuple[int, int] = (120, 150)) -> np.ndarray:
@@ -78,3 +78,45 @@ def test_filled_replaces_only_what_is_not_finite() -> None:
     np.testing.assert_array_equal(filled(image), [[1, 2, 2.5], [3, 2.5, 5]])
     np.testing.assert_array_equal(filled(np.full((2, 2), np.nan)), np.zeros((2, 2)))
     assert filled(np.ones((2, 2), dtype=np.uint16)).dtype == np.float64
+
+
+def test_finite_keeps_the_precision_and_copies_only_what_it_must() -> None:
+    image = np.ones((2, 3), dtype=np.float32)
+    assert finite(image) is image
+    assert finite(np.ones((2, 2), dtype=np.uint16)).dtype == np.float32
+    assert finite(np.ones((2, 2), dtype=np.int32)).dtype == np.float64
+    image[0, 1] = np.nan
+    np.testing.assert_array_equal(finite(image), np.ones((2, 3)))
+    assert finite(image).dtype == np.float32 and np.isnan(image[0, 1])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_smoothing_is_that_of_scipy(kind) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    image = (1000 + np.random.default_rng(0).random((90, 130))).astype(kind)
+    for found, sigma in zip(smoothed(image, (1.3, 4.0)), (1.3, 4.0), strict=True):
+        assert found.dtype == kind
+        ideal = gaussian_filter(image.astype(float), sigma) - image.mean(dtype=float)
+        np.testing.assert_allclose(found, ideal, atol=1e-4 if kind is np.float32 else 1e-9)
+
+
+def test_maxima_are_those_of_a_maximum_filter() -> None:
+    from scipy.ndimage import gaussian_filter, maximum_filter
+
+    image = np.random.default_rng(1).normal(size=(200, 170))
+    relief = gaussian_filter(image, 1.0) - gaussian_filter(image, 3.0)
+    reach = np.arange(9) - 4
+    disc = reach[:, None] ** 2 + reach**2 <= 4.5**2
+    summit = (relief == maximum_filter(relief, footprint=disc)) & (relief > 0)
+    summit[:2] = summit[-2:] = summit[:, :2] = summit[:, -2:] = False
+    found, heights = local_maxima(image, 8.0, 1.0, 0.0)
+    np.testing.assert_allclose(found[:, ::-1], np.argwhere(summit), atol=0.5)
+    np.testing.assert_allclose(heights, relief[summit], atol=1e-12)
+
+
+def test_a_large_image_repeats_as_its_parts_do() -> None:
+    y, x = np.indices((700, 1300), dtype=np.float32)
+    image = np.cos(2 * np.pi * x / 20) + np.cos(2 * np.pi * y / 28)
+    image[:, :800] = 0
+    assert shortest_spacing(image) == pytest.approx(20, abs=0.8)
