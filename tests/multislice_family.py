@@ -63,7 +63,7 @@ def fwhm_to_sigma(fwhm: float) -> float:
     return fwhm / float(np.sqrt(8 * np.log(2)))
 
 
-def _periods() -> dict[str, tuple[float, float]]:
+def periods() -> dict[str, tuple[float, float]]:
     """Period (x, y) in angstrom of the simulated cells, of which the frames show a part."""
     a = float(sample_facts()["a_A"])
     return {"KTO111": (8 * a * float(np.sqrt(1.5)), 24 * a / float(np.sqrt(3))), "KTO001": (9 * a, 9 * a)}
@@ -108,7 +108,7 @@ def _clean(name: str, source_A: float) -> Floats:
     image = stemdisp.read(next(SAMPLES.rglob(f"{stem}_HAADF.tif"))).signals["HAADF"].image.astype(float)
     given = float(sample_facts()["source_fwhm_A"])
     if source_A != given:
-        image, _ = resharpened(image, _periods()[name], 0.1, given, source_A)
+        image, _ = resharpened(image, periods()[name], 0.1, given, source_A)
     return np.asarray(image[RIM_PX:-RIM_PX])
 
 

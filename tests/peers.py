@@ -26,6 +26,13 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+def load_atomap() -> None:
+    """Import what Atomap needs, so that it is not part of what is timed."""
+    with _quiet():
+        import atomap.api
+        import atomap.tools  # noqa: F401
+
+
 def atomap_two_sublattices(
     image: NDArray[np.generic], bright: Floats, faint: Floats, *, centre_of_mass: bool = True
 ) -> tuple[Floats, Floats]:

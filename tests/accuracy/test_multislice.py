@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from families import on_multislice
 from measure import (
     Known,
     beyond,
@@ -26,6 +27,7 @@ from measure import (
     sample_known,
     slope,
 )
+from multislice_family import JUDGING_SEEDS, RIM_PX, SOURCES_A, periods, resharpened
 
 import stemdisp
 from stemdisp.flags import Flag
@@ -97,6 +99,62 @@ def test_signals_agree_on_the_pair() -> None:
     assert set(origin[analysis.columns.of_site("O")]) == {"ABF"}
     assert set(origin[~analysis.columns.of_site("O")]) == {"HAADF"}
     assert np.hypot(*analysis.signal_shift_px["ABF"]) < 0.1
+
+
+@pytest.mark.parametrize("name", ["KTO111_clean", "KTO001"])
+def test_a_sharper_source_blurred_again_is_the_image(name: str) -> None:
+    image = sample_image(name, "HAADF").signals["HAADF"].image.astype(float)
+    sharp, again = resharpened(image, periods()[name.split("_", maxsplit=1)[0]], 0.1, 0.8, 0.5)
+    assert np.abs(again - image).max() < 1e-6 * image.max()
+    assert sharp.max() > 1.2 * image.max() and sharp.min() > 0
+
+
+def test_a_sharper_source_does_not_depend_on_what_the_frame_leaves_out() -> None:
+    """A fifth of the period is cut off: but for the rim the same image follows."""
+    image = sample_image("KTO001", "HAADF").signals["HAADF"].image.astype(float)
+    whole, _ = resharpened(image, periods()["KTO001"], 0.1, 0.8, 0.5)
+    part, _ = resharpened(image[:280], periods()["KTO001"], 0.1, 0.8, 0.5)
+    off = np.abs(part - whole[:280])[RIM_PX:-RIM_PX]
+    assert off.max() < 1e-4 * whole.max()
+
+
+TANTALUM_PM, POTASSIUM_PM, BULK_PM, SLOPE_OFF = 0.2, 0.8, 0.4, 0.03
+COUNTED_PM = {0.5: 2.2, 0.8: 3.5}
+"""Root mean square errors of a component without noise, length of the mean displacement of bulk, and the error of K at
+1e5 electrons per square angstrom, per source."""
+
+
+@pytest.mark.parametrize("source", SOURCES_A)
+def test_tantalum_stays(source: float) -> None:
+    assert on_multislice("KTO111", source).tantalum.rms <= TANTALUM_PM
+
+
+@pytest.mark.parametrize("source", SOURCES_A)
+def test_potassium_without_noise(source: float) -> None:
+    """Against its two Ta, nothing subtracted, where the truth is the centroid (first moment) of the column's image."""
+    found = on_multislice("KTO111", source)
+    assert len(found.cells) > 100 and found.cells.rms <= POTASSIUM_PM
+
+
+@pytest.mark.parametrize("source", SOURCES_A)
+def test_potassium_with_noise(source: float) -> None:
+    assert on_multislice("KTO111", source, seeds=JUDGING_SEEDS).cells.rms <= COUNTED_PM[source]
+
+
+@pytest.mark.parametrize("source", SOURCES_A)
+def test_slope_without_noise(source: float) -> None:
+    """By first moments or by least squares: the two calibrations of K's share in its column differ by as much as the
+    few phonon configurations let them, 0.03."""
+    found = [on_multislice("KTO111", source, by=by).slope for by in ("first moment", "least squares")]
+    print("first moment {0.value:.3f} +- {0.std:.3f}, least squares {1.value:.3f} +- {1.std:.3f}".format(*found))
+    assert min(abs(one.value - 1) for one in found) <= SLOPE_OFF
+
+
+@pytest.mark.parametrize("source", SOURCES_A)
+@pytest.mark.parametrize("name", ["KTO111", "KTO001"])
+def test_bulk_stays(name: str, source: float) -> None:
+    """The mean displacement of bulk, along [001] and deep below the interface along [1-10], nothing subtracted."""
+    assert on_multislice(name, source).bulk < BULK_PM
 
 
 def test_nothing_moves_in_001() -> None:

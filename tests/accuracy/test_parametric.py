@@ -1,4 +1,4 @@
-"""The parametric family at 500 counts: as precise as the counts allow, without bias, and as sure as it claims.
+"""The parametric family: as precise as the counts allow, without bias, as sure as it claims, whatever K does.
 
 The bound is that of the model that made the image with the parameters the fit has (``scenes.bound_px``).  A tail
 that is not there cannot be bounded, so without one the fit carries two parameters more than its bound does.
@@ -12,18 +12,67 @@ from typing import Any
 
 import numpy as np
 import pytest
-from measure import Pairs, Slope, displacements, known, layer_means, positions, slope
-from scenes import MARGIN_A, SEEDS, TAILS, ZONES, bound_px, family, interface_scene, recipe
+from families import FamilyResult, family_images, on_family, restarted
+from measure import Pairs, Slope, columns_of, displacements, known, layer_means, slope
+from scenes import FAMILIES, JUDGING, PEAKS, TAILS, ZONES, Family, interface_scene, recipe
 
 import stemdisp
 from stemdisp.materials import Zone, format_indices
 from stemdisp.scene import Look
 from stemdisp.synthetic import simulate
 
-CATIONS = ("Ta", "K")
+LARGEST_RATIO = {"Ta": 1.10, "K": 1.10, "O": 1.30}
+"""Root mean square error over the Cramer-Rao bound."""
+
+BIAS_PM, SLOPE_OFF, FOLLOWS = 0.3, 0.01, 0.02
+"""Mean error, what is missing or too much of a displacement of K, and how much of it Ta and O may follow; more only
+where three standard errors of the number are more."""
+
+PULL_VARIANCE = (0.8, 1.25)
 
 
-def families(not_yet: dict[str, str] | None = None) -> list[Any]:
+def misses(found: FamilyResult) -> list[str]:
+    """What a family's images show beyond a limit, as sentences."""
+    wrong = []
+    for site, largest in LARGEST_RATIO.items():
+        result = found.of_site(site)
+        if result is None:
+            if site != "O" or found.family.peak_counts > min(PEAKS):
+                wrong.append(f"{site}: no column is trusted")
+            continue
+        if result.ratio > largest:
+            wrong.append(f"{site}: rms {result.pairs.rms:.3f} pm is {result.ratio:.2f} times the bound")
+        if result.bias > max(BIAS_PM, 3 * result.bias_std):
+            wrong.append(f"{site}: bias {result.bias:.2f} +- {result.bias_std:.2f} pm")
+        pulls = result.pairs.pull_variance
+        if np.isfinite(pulls) and not PULL_VARIANCE[0] <= pulls <= PULL_VARIANCE[1]:
+            wrong.append(f"{site}: pull variance {pulls:.2f}")
+        if site != "K" and abs(result.follows.value) > max(FOLLOWS, 3 * result.follows.std):
+            wrong.append(f"{site}: follows K by {result.follows.value:.3f} +- {result.follows.std:.3f}")
+    if abs(found.slope.value - 1) > max(SLOPE_OFF, 3 * found.slope.std):
+        wrong.append(f"slope {found.slope.value:.3f} +- {found.slope.std:.3f}")
+    return wrong
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_family(family: Family) -> None:
+    """Error, bias, pulls and slope of every site."""
+    assert misses(on_family(family)) == []
+
+
+@pytest.mark.parametrize("peak_counts", PEAKS)
+@pytest.mark.parametrize("zone", ZONES, ids=format_indices)
+def test_starts_are_forgotten(zone: Zone, peak_counts: float) -> None:
+    """Every K and Ta started up to half a pixel beside where it was found is found there again, to a tenth of its
+    standard deviation."""
+    image, _, base, _ = family_images(Family(zone, 0.12, peak_counts, 10.0), JUDGING, whole=False)[0]
+    first, again = (columns_of(one) for one in restarted(image, base, off_px=0.5, seed=7))
+    np.testing.assert_array_equal(first.usable, again.usable)
+    moved = (again.xy - first.xy)[first.usable] / first.xy_std[first.usable]
+    assert np.sqrt((moved**2).mean()) < 0.1 and np.abs(moved).max() < 0.5
+
+
+def edges(not_yet: dict[str, str] | None = None) -> list[Any]:
     """Both zones with and without tail; those in ``not_yet`` (name -> by how much) are known to miss the limit."""
     found = []
     for zone, tail in product(ZONES, TAILS):
@@ -34,25 +83,6 @@ def families(not_yet: dict[str, str] | None = None) -> list[Any]:
 
 
 EDGE_SEEDS = (11, 12, 13)
-
-
-@cache
-def found_and_bound(zone: Zone, tail: float) -> dict[str, tuple[Pairs, float]]:
-    """Per site: positions of all seeds' images together, and the bound (rms over the columns, pm)."""
-    pairs: dict[str, list[Pairs]] = {site: [] for site in CATIONS}
-    bounds: dict[str, float] = {}
-    for seed in SEEDS:
-        scene = family(zone, tail, seed)
-        image, truth = simulate(scene)
-        analysis, facts = stemdisp.analyse(image, recipe(scene)), known(truth)
-        if not bounds:
-            bound = bound_px(scene, truth)[truth.present] * scene.view.pixel_size_pm
-            inner = {site: (facts.site == site) & facts.inside(MARGIN_A) for site in CATIONS}
-            bounds = {site: float(np.sqrt((bound[rows] ** 2).mean())) for site, rows in inner.items()}
-        for site in CATIONS:
-            pairs[site].append(positions(analysis, facts, site, MARGIN_A))
-    joined = {site: parts[0].joined(parts[1]).joined(parts[2]) for site, parts in pairs.items()}
-    return {site: (joined[site], bounds[site]) for site in CATIONS}
 
 
 @cache
@@ -76,38 +106,9 @@ def at_the_edge(zone: Zone, tail: float) -> tuple[Slope, dict[int, np.ndarray]]:
     return slope(cells), means
 
 
-@pytest.mark.parametrize("site", CATIONS)
-@pytest.mark.parametrize(("zone", "tail"), families())
-def test_precision_reaches_the_bound(zone: Zone, tail: float, site: str) -> None:
-    """Root mean square error within 1.2 of the Cramer-Rao bound."""
-    pairs, bound = found_and_bound(zone, tail)[site]
-    print(f"{site}: rms {pairs.rms:.3f} pm, bound {bound:.3f} pm, ratio {pairs.rms / bound:.3f}, n = {len(pairs)}")
-    assert pairs.rms <= 1.2 * bound
-
-
-@pytest.mark.parametrize("site", CATIONS)
-@pytest.mark.parametrize(("zone", "tail"), families())
-def test_positions_have_no_bias(zone: Zone, tail: float, site: str) -> None:
-    """The mean error of all columns of a site stays below 1 pm."""
-    pairs, _ = found_and_bound(zone, tail)[site]
-    assert np.abs(pairs.bias).max() < 1, f"{pairs.bias} +- {pairs.bias_sem}"
-
-
-@pytest.mark.parametrize("site", CATIONS)
-@pytest.mark.parametrize(("zone", "tail"), families())
-def test_claimed_errors_are_honest(zone: Zone, tail: float, site: str, request: pytest.FixtureRequest) -> None:
-    """Errors divided by the standard deviations the table claims have a variance of 0.8 to 1.25."""
-    if (zone, tail, site) == ((1, -1, 0), 0.0, "Ta"):
-        reason = "pull variance 1.28: the oxygen that is held on the lattice is not in the covariance"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
-    pairs, _ = found_and_bound(zone, tail)[site]
-    print(f"{site}: pull variance {pairs.pull_variance:.3f}")
-    assert 0.8 <= pairs.pull_variance <= 1.25
-
-
 @pytest.mark.parametrize(
     ("zone", "tail"),
-    families({"001-tail0.12": "the cap's light feeds the shared tail"}),
+    edges({"001-tail0.12": "the cap's light feeds the shared tail"}),
 )
 def test_slope_below_an_interface(zone: Zone, tail: float) -> None:
     """Displacements of up to 26 pm are neither shrunk nor exaggerated: slope 1 within 0.02 or twice its standard
@@ -119,7 +120,7 @@ def test_slope_below_an_interface(zone: Zone, tail: float) -> None:
 
 @pytest.mark.parametrize(
     ("zone", "tail"),
-    families(
+    edges(
         {
             "001-tail0": "a layer off by 1.2 pm under the cap",
             "001-tail0.12": "layers 0 to 3 off by 1 to 4 pm under the cap",

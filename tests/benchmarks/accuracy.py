@@ -40,6 +40,7 @@ from peers import atomap_two_sublattices
 from scenes import CHOOSING, FAMILIES, JUDGING, MARGIN_A, Family
 from scipy.spatial import cKDTree
 
+from stemdisp.errors import StemdispError
 from stemdisp.materials import format_indices
 
 SITES = ("Ta", "K", "O")
@@ -80,8 +81,8 @@ def family_table(plan: Plan) -> Table:
         rows,
         "Every column displaced by 3 pm rms along each axis, K by a further 45 pm in four directions and by none, an"
         " image each; amplitudes scattered by 2 %, peak to background 10 to 1. Bound = Cramer-Rao of the model that"
-        " made the image, with what is fitted and, of oxygen, how far it is scattered about its place. Bias = mean error of"
-        " all images, the larger component. Slope of measured against true displacement.",
+        " made the image, with what is fitted and, of oxygen, how far it is scattered about its place. Bias = mean"
+        " error of all images, the larger component. Slope of measured against true displacement.",
     )
 
 
@@ -235,10 +236,15 @@ def _off_one(first: MultisliceResult, least: MultisliceResult) -> Number:
 
 def comparison_table(plan: Plan, alternatives: tuple[Alternative, ...]) -> Table:
     """One row an alternative, the default first, and in what an alternative beats it."""
-    found = {}
+    found, failed = {}, []
     for alternative in alternatives:
         say(f"all families: {alternative.name}")
-        found[alternative.name] = numbers(plan, alternative)
+        try:
+            found[alternative.name] = numbers(plan, alternative)
+        except StemdispError as error:
+            if alternative == DEFAULT:
+                raise
+            failed.append((alternative.name, f"fails: {error}"))
     ours = found[DEFAULT.name]
     head = ("[refine]", *ours, "better than the default in")
     rows = []
@@ -246,6 +252,7 @@ def comparison_table(plan: Plan, alternatives: tuple[Alternative, ...]) -> Table
         shown = [f"{values[key].value:.3f}" if key in values else "flagged" for key in ours]
         better = [key for key in ours if key in values and values[key].beats(ours[key])]
         rows.append((name, *shown, "" if name == DEFAULT.name else ", ".join(better) or "nothing"))
+    rows += [(name, *[""] * len(ours), text) for name, text in failed]
     return Table(
         "The default against alternatives",
         head,

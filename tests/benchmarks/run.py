@@ -40,7 +40,7 @@ from measure import (
     slope,
     untrustworthy,
 )
-from peers import atomap_two_sublattices
+from peers import atomap_two_sublattices, load_atomap
 from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
 
 import stemdisp
@@ -186,6 +186,7 @@ def _atomap(image: stemdisp.Micrograph, truth: Truth) -> tuple[float, dict[str, 
     lattice."""
     facts = known(truth)
     rows = {site: np.flatnonzero(truth.site == site) for site in ("Ta", "K")}
+    load_atomap()
     began = time.process_time()
     found = atomap_two_sublattices(
         image.signals["HAADF"].image, *(truth.ideal_xy[r] for r in rows.values()), centre_of_mass=False
