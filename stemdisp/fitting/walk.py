@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .grid import Grid, distinct, means
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -35,8 +37,10 @@ def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: f
 
     tree = cKDTree(spots)
     taken = np.zeros(len(spots), dtype=bool)
-    rows, hks, cells = np.zeros(0, dtype=np.int64), np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 2))
-    indexed: dict[tuple[int, int], int] = {}
+    indexed = Grid.of(seed_hk, np.full(len(seed_hk), -1))
+    found: list[tuple[Ints, Ints, Floats]] = [
+        (np.zeros(0, dtype=np.int64), np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 2)))
+    ]
     target_hk, predicted, target_cell = seed_hk, seeds, np.broadcast_to(cell, (len(seeds), 2, 2))
     while len(target_hk):
         distance, near = map(np.asarray, tree.query(predicted, distance_upper_bound=tolerance))
@@ -46,35 +50,28 @@ def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: f
         order = order[np.unique(near[order], return_index=True)[1]]
         new, hk, new_cell = near[order], target_hk[order], target_cell[order]
         taken[new] = True
-        indexed |= {(int(h), int(k)): int(row) for (h, k), row in zip(hk, new, strict=True)}
-        rows, hks, cells = np.concatenate([rows, new]), np.concatenate([hks, hk]), np.concatenate([cells, new_cell])
+        indexed.put(hk, new)
+        found.append((new, hk, new_cell))
         target_hk, predicted, target_cell = _frontier(spots, new, hk, new_cell, indexed)
+    rows, hks, cells = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Walk(rows, hks, cells)
 
 
-def _frontier(
-    spots: Floats, rows: Ints, hk: Ints, cell: Floats, indexed: dict[tuple[int, int], int]
-) -> tuple[Ints, Floats, Floats]:
+def _frontier(spots: Floats, rows: Ints, hk: Ints, cell: Floats, indexed: Grid) -> tuple[Ints, Floats, Floats]:
     """Unvisited neighbours of freshly indexed spots: hk (t, 2), mean predicted place (t, 2), mean local cell (t, 2,
     2)."""
     if not len(rows):
         return np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2))
     learned = cell.copy()
-    for axis, (dh, dk) in enumerate(((1, 0), (0, 1))):
+    for axis, step in enumerate(np.eye(2, dtype=np.int64)):
         for sign in (1, -1):
-            other = np.array([indexed.get((int(h) + sign * dh, int(k) + sign * dk), -1) for h, k in hk])
+            other = indexed.at(hk + sign * step)
             pair = other >= 0
             measured = sign * (spots[other[pair]] - spots[rows[pair]])
             learned[pair, axis] += LEARNING * (measured - learned[pair, axis])
     targets = (hk[:, None, :] + STEPS).reshape(-1, 2)
     where = (spots[rows][:, None, :] + STEPS @ learned).reshape(-1, 2)
     carried = np.repeat(learned, len(STEPS), axis=0)
-    fresh = np.array([tuple(t) not in indexed for t in targets.tolist()])
-    unique, index, count = np.unique(targets[fresh], axis=0, return_inverse=True, return_counts=True)
-    index = index.ravel()
-    mean_place = (
-        np.stack([np.bincount(index, where[fresh][:, i], len(unique)) for i in (0, 1)], axis=1) / count[:, None]
-    )
-    mean_cell = np.zeros((len(unique), 2, 2))
-    np.add.at(mean_cell, index, carried[fresh])
-    return unique, mean_place, mean_cell / count[:, None, None]
+    fresh = indexed.at(targets) < 0
+    unique, index, count = distinct(targets[fresh])
+    return unique, means(where[fresh], index, count), means(carried[fresh], index, count)

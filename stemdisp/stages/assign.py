@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import StageError
 from ..fitting.contrast import amplitudes
+from ..fitting.grid import Grid, distinct, means
 from ..fitting.walk import walk
 from ..flags import Flag
 from ..model.columns import Columns
@@ -28,6 +29,9 @@ ALL, CUT, RIM = 0, 1, 2
 
 EVIDENCE = 0.45
 """Contrast, as a share of the median of its site, that a column at the rim of the crystal must show."""
+
+TYPICAL = 300
+"""Columns of a site that tell its usual contrast."""
 
 TYPICAL_SIGMA_A = 0.5
 """Width of a column (angstrom, standard deviation) good enough to compare contrasts."""
@@ -124,20 +128,26 @@ def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSecti
 
 def _fill_holes(anchors: _Anchors) -> _Anchors:
     """Add cells that no peak stands for and that have anchors on both sides along a or along b."""
-    place = {(int(h), int(k)): i for i, (h, k) in enumerate(anchors.hk)}
-    missing: dict[tuple[int, int], tuple[int, int]] = {}
-    for (h, k), i in place.items():
-        for dh, dk in ((1, 0), (0, 1)):
-            for gap in (2, 3):
-                other = place.get((h + gap * dh, k + gap * dk))
-                between = [(h + n * dh, k + n * dk) for n in range(1, gap)]
-                if other is not None and all(b not in place for b in between):
-                    missing |= {b: (i, other) for b in between}
-    if not missing:
+    place = Grid.of(anchors.hk)
+    row = np.arange(len(anchors.hk))
+    holes, ends = [], []
+    for step in np.eye(2, dtype=np.int64):
+        empty = place.at(anchors.hk + step) < 0
+        for gap in (2, 3):
+            other = place.at(anchors.hk + gap * step)
+            across = np.flatnonzero(empty & (other >= 0))
+            for n in range(1, gap):
+                holes.append(anchors.hk[across] + n * step)
+                ends.append(np.stack([row[across], other[across]], axis=1))
+            empty &= other < 0
+    hk, index, _ = distinct(np.concatenate(holes))
+    if not len(hk):
         return anchors
-    ends = np.array(list(missing.values()))
-    hk = np.array(list(missing), dtype=np.int64)
-    xy = np.mean([anchors.xy[end] + (hk - anchors.hk[end]) @ anchors.cell for end in ends.T], axis=0)
+    # A hole between several pairs is placed by the one that was walked to last.
+    last, pairs = np.zeros(len(hk), dtype=np.int64), np.concatenate(ends)
+    order = np.argsort(pairs[:, 0], kind="stable")
+    last[index[order]] = order
+    xy = np.mean([anchors.xy[end] + (hk - anchors.hk[end]) @ anchors.cell for end in pairs[last].T], axis=0)
     return anchors.joined(hk, xy)
 
 
@@ -158,9 +168,8 @@ def _candidates(
     targets = (anchors.hk[:, None, :] - offsets).reshape(-1, 2)
     step = motif.fractions[site] - motif.fractions[brightest] - offsets
     places = (anchors.xy[:, None, :] + step @ anchors.cell).reshape(-1, 2)
-    hk, index, count = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
-    index = index.ravel()
-    xy = np.stack([np.bincount(index, places[:, i], len(hk)) for i in (0, 1)], axis=1) / count[:, None]
+    hk, index, count = distinct(targets)
+    xy = means(places, index, count)
     beside = (xy[:, None, :] - step @ anchors.cell).reshape(-1, 2)
     unseen = (~_inside(beside, shape)).reshape(len(hk), len(offsets)).sum(axis=1)
     around = np.where(count >= len(offsets), ALL, np.where(count + unseen >= len(offsets), CUT, RIM))
@@ -173,21 +182,14 @@ def _to_the_frame(anchors: _Anchors, lattice: Lattice, signal: Signal) -> _Ancho
     steps = np.array([(h, k) for h in (-1, 0, 1) for k in (-1, 0, 1) if h or k])
     high = np.array([nx, ny]) - 1
     reach = 0.5 * np.linalg.norm(lattice.cell, axis=1).min()
-    known = {tuple(c) for c in anchors.hk.tolist()}
-    places: dict[tuple[int, int], list[int]] = {}
     xy = (anchors.xy[:, None, :] + steps @ anchors.cell).reshape(-1, 2)
     cut = _inside(xy, (ny, nx)) & ((xy < reach) | (xy > high - reach)).any(axis=1)
     hk = (anchors.hk[:, None, :] + steps).reshape(-1, 2)
-    for i in np.flatnonzero(cut):
-        cell = (int(hk[i, 0]), int(hk[i, 1]))
-        if cell not in known:
-            places.setdefault(cell, []).append(int(i))
-    if not places:
+    cut &= Grid.of(anchors.hk).at(hk) < 0
+    if not cut.any():
         return anchors
-    more = anchors.joined(
-        np.array(list(places), dtype=np.int64),
-        np.array([xy[rows].mean(axis=0) for rows in places.values()]),
-    )
+    cells, index, count = distinct(hk[cut])
+    more = anchors.joined(cells, means(xy[cut], index, count))
     brightest = np.full(len(more.hk), int(lattice.motif.contrast(signal.name).argmax()))
     around = np.where(np.arange(len(more.hk)) < len(anchors.hk), ALL, RIM)
     seen = _shown(more.hk, more.xy, brightest, around, lattice, signal)
@@ -208,38 +210,63 @@ def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Fl
 def _shown(hk: Ints, xy: Floats, site: Ints, around: Ints, lattice: Lattice, signal: Signal) -> NDArray[np.bool_]:
     """(N,) columns to list: those with all their neighbours, and others whose contrast is what is usual for their site.
 
-    Contrasts come from a linear fit of all columns at once, so that the tail of a bright neighbour is not taken for a
+    Contrasts come from a linear fit together with all neighbours, so that the tail of a bright one is not taken for a
     column. A weak column at the rim cannot be told from an atom of an amorphous cap: a rim of them counts as a whole or
     not at all. Where only the frame hides a neighbour a column is listed, unless it is as dark as such a rim beside it.
     """
+    rims, cuts = (
+        [np.flatnonzero((around == kind) & (site == s)) for s in range(len(lattice.motif.sites))] for kind in (RIM, CUT)
+    )
     strength = lattice.motif.contrast(signal.name)
+    listed = np.ones(len(xy), dtype=bool)
+    if not (around == RIM).any():
+        return listed
+    usual, typical = np.full(len(strength), np.inf), _typical(xy, site, around)
+    wanted = np.isin(np.arange(len(xy)), np.concatenate([*rims, *typical.values()]))
+    for rim, cut in zip(rims, cuts, strict=True):
+        wanted[cut] = _beside(hk[cut], hk[rim])
     sigma = TYPICAL_SIGMA_A * 100 / float(lattice.scale_pm.mean())
-    contrast = signal.contrast * amplitudes(signal.image.astype(float), xy, sigma)
-    usual = np.full(len(strength), np.inf)
-    for s in np.unique(site[around == ALL]):
-        usual[s] = np.median(contrast[(around == ALL) & (site == s)])
+    contrast = signal.contrast * amplitudes(signal.image, xy, sigma, wanted)
+    for s, rows in typical.items():
+        usual[s] = np.median(contrast[rows])
     relative = contrast / usual[site]
     faint = strength[site] < FAINT
     listed = (around != RIM) | (~faint & (relative >= EVIDENCE))
-    for s in np.flatnonzero(strength < 1):
-        rim = np.flatnonzero((around == RIM) & (site == s))
-        for members in _groups(hk[rim]):
-            share = (relative[rim[members]] >= EVIDENCE).mean()
-            if share < RIM_SHARE or np.median(relative[rim[members]]) < RIM_CONTRAST:
-                listed[rim[members]] = False
-                beside = (np.abs(hk[:, None] - hk[rim[members]]).max(axis=2) <= 1).any(axis=1)
-                listed &= ~(beside & (around == CUT) & (site == s) & (relative < DARK))
+    for weak in np.flatnonzero(strength < 1):
+        for members in _groups(hk[rims[weak]]):
+            rim, cut = rims[weak][members], cuts[weak]
+            share = (relative[rim] >= EVIDENCE).mean()
+            if share < RIM_SHARE or np.median(relative[rim]) < RIM_CONTRAST:
+                listed[rim] = False
+                listed[cut] &= ~(_beside(hk[cut], hk[rim]) & (relative[cut] < DARK))
     return np.asarray(listed)
+
+
+def _typical(xy: Floats, site: Ints, around: Ints) -> dict[int, NDArray[np.intp]]:
+    """Rows that tell what contrast is usual for each site: those with all their neighbours, in the middle of the
+    crystal."""
+    inner = np.flatnonzero(around == ALL)
+    order = inner[np.argsort(np.hypot(*(xy[inner] - xy[inner].mean(axis=0)).T), kind="stable")]
+    return {int(s): order[site[order] == s][:TYPICAL] for s in np.unique(site[inner])}
+
+
+def _beside(hk: Ints, some: Ints) -> NDArray[np.bool_]:
+    """(N,) whether one of ``some`` cells (n, 2) is that of a column or touches it, by side or corner."""
+    there, steps = Grid.of(some), np.array([(h, k) for h in (-1, 0, 1) for k in (-1, 0, 1)])
+    found = np.zeros(len(hk), dtype=bool)
+    for step in steps:
+        found |= there.at(hk + step) >= 0
+    return found
 
 
 def _groups(hk: Ints) -> list[Ints]:
     """Rows of cells (n, 2) that touch, by side or corner."""
-    from skimage.measure import label
+    from scipy.ndimage import label
 
     if not len(hk):
         return []
     place = tuple((hk - hk.min(axis=0)).T)
     grid = np.zeros(np.ptp(hk, axis=0) + 1, dtype=bool)
     grid[place] = True
-    numbers = label(grid, connectivity=2)[place]
+    numbers = np.asarray(label(grid, structure=np.ones((3, 3)))[0])[place]
     return [np.flatnonzero(numbers == n) for n in np.unique(numbers)]

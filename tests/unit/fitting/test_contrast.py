@@ -21,3 +21,21 @@ def test_amplitudes_of_columns_on_a_slope(height) -> None:
         )
     )
     np.testing.assert_allclose(amplitudes(image, places, 3.0), height * factors, atol=0.02 * abs(height))
+
+
+def test_a_few_columns_are_judged_as_among_all() -> None:
+    rng = np.random.default_rng(4)
+    y, x = np.indices((220, 240)).astype(float)
+    places = np.stack(np.meshgrid(np.arange(6.0, 240, 11), np.arange(8.0, 220, 12)), axis=-1).reshape(-1, 2)
+    heights = rng.uniform(20, 200, len(places))
+    image = 50 + 0.1 * y
+    for (px, py), height in zip(places, heights, strict=True):
+        image += height * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 18)
+    image = rng.poisson(image).astype(np.float32)
+    image[100:103, 50:60] = np.nan
+    wanted = np.hypot(*(places - [90, 100]).T) < 40
+    few, every = amplitudes(image, places, 3.0, wanted), amplitudes(image, places, 3.0)
+    assert (np.isfinite(few) == wanted).all()
+    np.testing.assert_allclose(few[wanted], every[wanted], atol=5)
+    np.testing.assert_allclose(every, heights, atol=25)
+    assert np.isnan(amplitudes(image, places, 3.0, np.zeros(len(places), dtype=bool))).all()

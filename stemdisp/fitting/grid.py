@@ -1,0 +1,66 @@
+"""Rows of a table looked up by the cell (h, k) they belong to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class Grid:
+    """A number a cell; -1 = none, and outside."""
+
+    def __init__(self, low: Ints, high: Ints) -> None:
+        """Empty, for cells from ``low`` to ``high`` (2,), both included."""
+        self.low = np.asarray(low, dtype=np.int64)
+        self.numbers = np.full(np.maximum(np.asarray(high) - self.low + 1, 0), -1, dtype=np.int64)
+
+    @classmethod
+    def of(cls, hk: Ints, numbers: Ints | None = None) -> Grid:
+        """With ``numbers`` (n,), or the rows 0 to n - 1, at cells (n, 2); of equal cells the last counts."""
+        if not len(hk):
+            return cls(np.zeros(2, dtype=np.int64), np.full(2, -1))
+        grid = cls(hk.min(axis=0), hk.max(axis=0))
+        grid.put(hk, np.arange(len(hk)) if numbers is None else numbers)
+        return grid
+
+    def at(self, hk: Ints) -> Ints:
+        """(...) numbers of cells (..., 2)."""
+        place = np.asarray(hk) - self.low
+        inside = ((place >= 0) & (place < self.numbers.shape)).all(axis=-1)
+        if not self.numbers.size:
+            return np.full(inside.shape, -1, dtype=np.int64)
+        return np.where(inside, self.numbers[tuple(np.moveaxis(np.where(inside[..., None], place, 0), -1, 0))], -1)
+
+    def put(self, hk: Ints, numbers: Ints) -> None:
+        """Set the numbers (n,) of cells (n, 2), growing where they lie outside."""
+        if not len(hk):
+            return
+        under = np.maximum(self.low - hk.min(axis=0), 0)
+        over = np.maximum(hk.max(axis=0) - self.low + 1 - self.numbers.shape, 0)
+        if under.any() or over.any():
+            self.numbers = np.pad(self.numbers, np.stack([under, over], axis=1), constant_values=-1)
+            self.low = self.low - under
+        self.numbers[tuple((hk - self.low).T)] = numbers
+
+
+def distinct(hk: Ints) -> tuple[Ints, Ints, Ints]:
+    """The different ones (m, 2) among cells (n, 2), by h, then k; which of them each is (n,), how often each is there
+    (m,)."""
+    if not len(hk):
+        return np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    low = hk.min(axis=0)
+    span = int(hk[:, 1].max() - low[1]) + 1
+    keys, index, count = np.unique(
+        (hk[:, 0] - low[0]) * span + hk[:, 1] - low[1], return_inverse=True, return_counts=True
+    )
+    return np.stack(np.divmod(keys, span), axis=1) + low, index, count
+
+
+def means(values: NDArray[np.float64], index: Ints, count: Ints) -> NDArray[np.float64]:
+    """(m, ...) means of the values (n, ...) that belong together, ``index`` (n,) and ``count`` (m,) as of
+    :func:`distinct`."""
+    flat = values.reshape(len(values), -1)
+    sums = np.stack([np.bincount(index, column, len(count)) for column in flat.T], axis=1)
+    return np.asarray((sums / count[:, None]).reshape(len(count), *values.shape[1:]))
