@@ -148,13 +148,13 @@ class CompiledSums:
     def gradient(self, state: State, stride: int) -> Gradient:
         """Gradient over every ``stride``-th pixel."""
         seen = self._render(state, stride)
-        sums, all_sums = np.zeros((self.columns, 8)), np.zeros((self.elements, 3))
+        sums, all_sums = np.zeros((self.columns, 8)), np.zeros((self.elements, 1, 3))
         _kernel.gather(seen.tables, seen.residual, sums, self.threads)
-        _kernel.project(seen.tables, seen.residual, all_sums, self.columns, self.threads)
+        _kernel.project(seen.tables, seen.residual[None], all_sums, self.columns, self.threads)
         shape = np.zeros(self.groups + 4)
         shape[: self.groups] = np.bincount(self.problem.group, sums[:, 3], self.groups)
         shape[self.groups :] = sums[:, 4:].sum(axis=0)
-        return Gradient(sums[:, :3].copy(), all_sums[self.columns :, 0].copy(), shape, seen.squares, seen.pixels)
+        return Gradient(sums[:, :3].copy(), all_sums[self.columns :, 0, 0].copy(), shape, seen.squares, seen.pixels)
 
     def curvature(self, state: State, stride: int) -> CompiledCurvature:
         """Curvature over every ``stride``-th pixel."""
@@ -169,8 +169,11 @@ class CompiledSums:
             _kernel.slopes(seen.tables, g, seen.weight, slopes[g : g + 1], self.threads)
         _kernel.slopes(seen.tables, -1, seen.weight, slopes[self.groups :], self.threads)
         border = np.zeros((self.groups + 4, self.elements, 3))
-        for image, part in zip(slopes, border, strict=True):
-            _kernel.project(seen.tables, image, part, 0, self.threads)
+        for first in range(0, len(slopes), 4):
+            images = slopes[first : first + 4]
+            part = np.zeros((self.elements, len(images), 3))
+            _kernel.project(seen.tables, images, part, 0, self.threads)
+            border[first : first + 4] = part.transpose(1, 0, 2)
         weight = np.where(seen.weight > 0, seen.weight, 1)
         corner = np.einsum("sp,tp,p->st", slopes, slopes, 1 / weight, dtype=np.float64)
         return CompiledCurvature(self, self._pairs, blocks, border, corner)

@@ -18,63 +18,87 @@ struct Alone {
     STEMDISP_INLINE double sum(double x) const { return x; }
 };
 
+// Sampled pixels [low, high) of an interval of one axis.
+STEMDISP_INLINE void samples(double from, double to, double origin, double step, int n, int& low, int& high) {
+    const double a = (from - origin) / step, b = (to - origin) / step;
+    int first = int(a);
+    if (first < a) ++first;  // ceil; a may be negative, then 0 is the first
+    if (a <= 0) first = 0;
+    int last = b < 0 ? -1 : int(b);
+    if (last > n - 1) last = n - 1;
+    low = first;
+    high = last + 1;
+}
+
+STEMDISP_INLINE double root(double x) {
+#ifdef __CUDACC__
+    return sqrt(x);
+#elif defined(__GNUC__)
+    return __builtin_sqrt(x);
+#else
+    return std::sqrt(x);
+#endif
+}
+
 // A column along one row of pixels: what does not change along the row.
 template <class L, bool TAIL>
 struct ColumnRow {
     using T = typename L::Scalar;
     static constexpr int terms = 3;
-    double x, sx, y, sy, r2max;
-    T amplitude, half, m00, m01, m11, tail, wide;
+    double x, sx, y, sy, radius;
+    T amplitude, core_rate, wide_rate, core_slope, wide_slope, core_part, wide_part, m00, m01, m11;
     T dy, c0, c1, to_start, room;
+    double half;  // of the disc's chord
 
     STEMDISP_INLINE ColumnRow(const ColumnTable& c, const Profile& p, int i)
-        : x(c.xy[2 * i]), sx(c.start[2 * i]), y(c.xy[2 * i + 1]), sy(c.start[2 * i + 1]),
-          r2max(c.radius[i] * c.radius[i]), amplitude(T(c.amplitude[i])), half(T(c.half[i])), m00(T(p.m00)),
-          m01(T(p.m01)), m11(T(p.m11)), tail(T(p.tail)), wide(T(p.wide)), dy(0), c0(0), c1(0), to_start(0), room(0) {}
+        : x(c.xy[2 * i]), sx(c.start[2 * i]), y(c.xy[2 * i + 1]), sy(c.start[2 * i + 1]), radius(c.radius[i]),
+          amplitude(T(c.amplitude[i])), core_rate(T(-LOG2_E * c.half[i])), wide_rate(T(-LOG2_E * c.half[i] * p.wide)),
+          core_slope(T(2 * c.half[i] * (1 - p.tail))), wide_slope(T(2 * c.half[i] * p.tail * p.wide)),
+          core_part(T(1 - p.tail)), wide_part(T(p.tail)), m00(T(p.m00)), m01(T(p.m01)), m11(T(p.m11)), dy(0), c0(0),
+          c1(0), to_start(T(x - sx)), room(0), half(0) {}
 
-    STEMDISP_INLINE void box(double& low_x, double& high_x, double& low_y, double& high_y, double radius) const {
-        low_x = sx - radius, high_x = sx + radius, low_y = sy - radius, high_y = sy + radius;
+    STEMDISP_INLINE void rows(const Raster& r, int& j0, int& j1) const {
+        samples(sy - radius, sy + radius, r.y0, r.step, r.ny, j0, j1);
     }
     STEMDISP_INLINE bool row(double at) {
-        const double away = at - sy;
+        const double away = at - sy, left = radius * radius - away * away;
+        if (left < 0) return false;
         dy = T(at - y);
         c0 = m11 * dy * dy;
         c1 = T(2) * m01 * dy;
-        to_start = T(x - sx);
-        room = T(r2max - away * away);
-        return room >= T(0);
+        room = T(left);
+        half = root(left);
+        return true;
+    }
+    STEMDISP_INLINE void span(const Raster& r, int& i0, int& i1) const {
+        samples(sx - half, sx + half, r.x0, r.step, r.nx, i0, i1);
     }
     STEMDISP_INLINE L offset(double at, L lanes) const { return lanes + L(T(at - x)); }
     STEMDISP_INLINE typename L::Mask inside(L dx) const {
         const L ds = dx + L(to_start);
         return ds * ds <= L(room);
     }
-    struct Value {
-        L core, wide, value, q, r2;
-    };
-    STEMDISP_INLINE Value at(L dx) const {
-        Value v;
-        v.r2 = (L(m00) * dx + L(c1)) * dx + L(c0);
-        v.core = exp_negative(L(-half) * v.r2);
-        if (TAIL) {
-            v.wide = exp_negative(L(-half * wide) * v.r2);
-            v.value = L(T(1) - tail) * v.core + L(tail) * v.wide;
-            v.q = L(T(2) * half * (T(1) - tail)) * v.core + L(T(2) * half * tail * wide) * v.wide;
-        } else {
-            v.value = v.core;
-            v.q = L(T(2) * half) * v.core;
-        }
-        return v;
+    STEMDISP_INLINE L r2(L dx) const { return (L(m00) * dx + L(c1)) * dx + L(c0); }
+    STEMDISP_INLINE L core(L r2) const { return power_of_two(L(core_rate) * r2); }
+    STEMDISP_INLINE L wide(L r2) const { return power_of_two(L(wide_rate) * r2); }
+    STEMDISP_INLINE L value(L dx) const {
+        const L s = r2(dx);
+        return TAIL ? L(core_part) * core(s) + L(wide_part) * wide(s) : core(s);
     }
     // Derivatives by amplitude, x and y; zero outside the disc.
     STEMDISP_INLINE void derivatives(double at_x, L lanes, L* t) const {
-        const L dx = offset(at_x, lanes);
-        const auto mask = inside(dx);
-        const Value v = at(dx);
-        const L slope = L(amplitude) * v.q, zero(T(0));
-        t[0] = select(mask, v.value, zero);
-        t[1] = select(mask, slope * (L(m00) * dx + L(m01 * dy)), zero);
-        t[2] = select(mask, slope * (L(m01) * dx + L(m11 * dy)), zero);
+        const L dx = offset(at_x, lanes), s = r2(dx), e = core(s);
+        L profile = e, slope = L(core_slope) * e;
+        if (TAIL) {
+            const L f = wide(s);
+            profile = L(core_part) * e + L(wide_part) * f;
+            slope = slope + L(wide_slope) * f;
+        }
+        const L own = select(inside(dx), L(T(1)), L(T(0)));
+        slope = slope * (own * L(amplitude));
+        t[0] = own * profile;
+        t[1] = slope * (L(m00) * dx + L(m01 * dy));
+        t[2] = slope * (L(m01) * dx + L(m11 * dy));
     }
 };
 
@@ -89,8 +113,11 @@ struct KnotRow {
     STEMDISP_INLINE KnotRow(const KnotTable& k, int i)
         : x(k.x0 + k.spacing * (i % k.nx)), y(k.y0 + k.spacing * (i / k.nx)), spacing(k.spacing),
           per_px(T(1 / k.spacing)), height(0) {}
-    STEMDISP_INLINE void box(double& low_x, double& high_x, double& low_y, double& high_y, double) const {
-        low_x = x - spacing, high_x = x + spacing, low_y = y - spacing, high_y = y + spacing;
+    STEMDISP_INLINE void rows(const Raster& r, int& j0, int& j1) const {
+        samples(y - spacing, y + spacing, r.y0, r.step, r.ny, j0, j1);
+    }
+    STEMDISP_INLINE void span(const Raster& r, int& i0, int& i1) const {
+        samples(x - spacing, x + spacing, r.x0, r.step, r.nx, i0, i1);
     }
     STEMDISP_INLINE bool row(double at) {
         const double away = (at - y) / spacing;
@@ -102,18 +129,6 @@ struct KnotRow {
         t[0] = L(height) * larger(L(T(1)) - larger(u, zero - u), zero);
     }
 };
-
-// Sampled pixels [low, high) of an interval of one axis.
-STEMDISP_INLINE void samples(double from, double to, double origin, double step, int n, int& low, int& high) {
-    const double a = (from - origin) / step, b = (to - origin) / step;
-    int first = int(a);
-    if (first < a) ++first;  // ceil; a may be negative, then 0 is the first
-    if (a <= 0) first = 0;
-    int last = b < 0 ? -1 : int(b);
-    if (last > n - 1) last = n - 1;
-    low = first;
-    high = last + 1;
-}
 
 // Background at W neighbouring pixels from x on, in the row y.
 template <class L>
@@ -136,94 +151,107 @@ STEMDISP_INLINE L background(const KnotTable& k, double x, double last_x, double
     return sum;
 }
 
-// A row of one bin: residual times weight, and weight, of its pixels; both 0 where the image is no number.  Adds the
-// weighted squares and the number of pixels used to `total`.
-template <class L, bool TAIL>
-STEMDISP_INLINE void render_row(const Raster& r, const ColumnTable& columns, const KnotTable& knots, const Profile& p,
-                                const Variance& variance, const Bins& bins, int bin, int row,
-                                const typename L::Scalar* image, typename L::Scalar* residual,
-                                typename L::Scalar* weight, int first_vector, int vectors, double* total) {
+// ROWS rows of VECTORS vectors of one bin, from row `row` and pixel `column` of the bin on: residual times weight, and
+// weight, of its pixels; both 0 where the image is no number.  Adds the weighted squares and the number of pixels used to
+// `total` (2).
+template <class L, bool TAIL, int ROWS, int VECTORS>
+STEMDISP_INLINE void render(const Raster& r, const ColumnTable& columns, const KnotTable& knots, const Profile& p,
+                            const Variance& variance, const Bins& bins, int bin, int row, int first,
+                            const typename L::Scalar* image, typename L::Scalar* residual, typename L::Scalar* weight,
+                            double* total) {
     using T = typename L::Scalar;
-    constexpr int MOST = BIN / L::width;
-    const int i0 = (bin % bins.nx) * BIN, j = (bin / bins.nx) * BIN + row;
-    if (j >= r.ny) return;
-    const double y = r.y0 + r.step * j;
-    const L lanes = L::count() * L(T(r.step));
-    L model[MOST];
-    for (int v = 0; v < MOST; ++v) {
-        if (v < first_vector || v >= first_vector + vectors) continue;
-        const double x = r.x0 + r.step * (i0 + v * L::width);
-        model[v] = background(knots, x, x + r.step * (L::width - 1), y, lanes);
-    }
+    const int i0 = (bin % bins.nx) * BIN + first, j0 = (bin / bins.nx) * BIN + row;
+    const int rows = j0 + ROWS <= r.ny ? ROWS : r.ny - j0;
+    const L lanes = L::count() * L(T(r.step)), zero(T(0)), one(T(1));
+    const double x0 = r.x0 + r.step * i0, y0 = r.y0 + r.step * j0, wide = r.step * L::width;
+    L model[ROWS][VECTORS];
+    for (int j = 0; j < ROWS; ++j)
+        for (int v = 0; v < VECTORS; ++v)
+            model[j][v] = j < rows ? background(knots, x0 + wide * v, x0 + wide * v + r.step * (L::width - 1),
+                                                y0 + r.step * j, lanes)
+                                   : zero;
     for (int m = bins.first[bin]; m < bins.first[bin + 1]; ++m) {
         ColumnRow<L, TAIL> column(columns, p, bins.column[m]);
-        if (!column.row(y)) continue;
-        for (int v = 0; v < MOST; ++v) {
-            if (v < first_vector || v >= first_vector + vectors) continue;
-            const L dx = column.offset(r.x0 + r.step * (i0 + v * L::width), lanes);
-            const auto mask = column.inside(dx);
-            if (!any(mask)) continue;
-            model[v] = model[v] + select(mask, L(column.amplitude) * column.at(dx).value, L(T(0)));
+        for (int j = 0; j < rows; ++j) {
+            if (!column.row(y0 + r.step * j)) continue;
+            for (int v = 0; v < VECTORS; ++v) {
+                const double x = x0 + wide * v;
+                if (x > column.sx + column.half || x + wide <= column.sx - column.half) continue;
+                const L dx = column.offset(x, lanes);
+                model[j][v] =
+                    model[j][v] + select(column.inside(dx), L(column.amplitude) * column.value(dx), zero);
+            }
         }
     }
-    for (int v = 0; v < MOST; ++v) {
-        if (v < first_vector || v >= first_vector + vectors) continue;
-        const int place = j * r.stride + i0 + v * L::width;
-        const L seen = L::load(image + place), zero(T(0)), one(T(1));
-        const auto used = is_number(seen);
-        const L expected = larger(L(T(variance.offset)) + L(T(variance.gain)) * model[v], L(T(variance.floor)));
-        const L w = select(used, one / expected, zero);
-        const L rest = select(used, seen - model[v], zero);
-        (w * rest).store(residual + place);
-        w.store(weight + place);
-        total[0] += double((w * rest * rest).sum());
-        total[1] += double(select(used, one, zero).sum());
-    }
+    L squares(T(0)), count(T(0));
+    for (int j = 0; j < rows; ++j)
+        for (int v = 0; v < VECTORS; ++v) {
+            const long long place = (long long)(j0 + j) * r.stride + i0 + v * L::width;
+            const L seen = L::load(image + place);
+            const auto used = is_number(seen);
+            const L expected =
+                larger(L(T(variance.offset)) + L(T(variance.gain)) * model[j][v], L(T(variance.floor)));
+            const L w = select(used, one / expected, zero);
+            const L rest = select(used, seen - model[j][v], zero);
+            (w * rest).store(residual + place);
+            w.store(weight + place);
+            squares = squares + w * rest * rest;
+            count = count + select(used, one, zero);
+        }
+    total[0] += double(squares.sum());
+    total[1] += double(count.sum());
 }
 
-// Slopes of the model by a shared shape parameter, times the weight, for a row of one bin.  `group` >= 0: by the log
-// width of that group, into slopes[0]; else by m1, m2, w and log k into slopes[0..3].
-template <class L, bool TAIL>
-STEMDISP_INLINE void slopes_row(const Raster& r, const ColumnTable& columns, const Profile& p, const Bins& bins, int bin,
-                                int row, int group, const typename L::Scalar* weight, typename L::Scalar* const* slopes,
-                                int first_vector, int vectors) {
+// Slopes of the model by shared shape parameters, times the weight, for the same part of a bin.  `group` >= 0: by the log
+// width of that group, into slopes[0]; else by m1, m2, w and log k into slopes[0] to slopes[3].
+template <class L, bool TAIL, int ROWS, int VECTORS>
+STEMDISP_INLINE void slopes(const Raster& r, const ColumnTable& columns, const Profile& p, const Bins& bins, int bin,
+                            int row, int first, int group, const typename L::Scalar* weight,
+                            typename L::Scalar* const* slopes) {
     using T = typename L::Scalar;
-    const int i0 = (bin % bins.nx) * BIN, j = (bin / bins.nx) * BIN + row;
-    if (j >= r.ny) return;
-    const double y = r.y0 + r.step * j;
-    const L lanes = L::count() * L(T(r.step));
-    const T m1 = T(p.m1), m2 = T(p.m2);
-    const double squared = 1 - p.m1 * p.m1 - p.m2 * p.m2;
-    const T unit = T((p.m00 + p.m11) / 2), unit2 = T(1 / squared);
-    for (int v = first_vector; v < first_vector + vectors; ++v) {
-        L sum[4];
-        for (int s = 0; s < 4; ++s) sum[s] = L(T(0));
-        const double x = r.x0 + r.step * (i0 + v * L::width);
-        for (int m = bins.first[bin]; m < bins.first[bin + 1]; ++m) {
-            const int i = bins.column[m];
-            if (group >= 0 && columns.group[i] != group) continue;
-            ColumnRow<L, TAIL> column(columns, p, i);
-            if (!column.row(y)) continue;
-            const L dx = column.offset(x, lanes);
-            const auto mask = column.inside(dx);
-            if (!any(mask)) continue;
-            const auto at = column.at(dx);
-            const L strong = select(mask, L(column.amplitude), L(T(0)));
-            if (group >= 0) {
-                sum[0] = sum[0] + strong * at.q * at.r2;
-                continue;
+    const int i0 = (bin % bins.nx) * BIN + first, j0 = (bin / bins.nx) * BIN + row;
+    const int rows = j0 + ROWS <= r.ny ? ROWS : r.ny - j0;
+    const L lanes = L::count() * L(T(r.step)), zero(T(0));
+    const double x0 = r.x0 + r.step * i0, y0 = r.y0 + r.step * j0, wide = r.step * L::width;
+    const T unit = T((p.m00 + p.m11) / 2), unit2 = T(1 / (1 - p.m1 * p.m1 - p.m2 * p.m2));
+    const L pull1(unit2 * T(p.m1)), pull2(unit2 * T(p.m2));
+    L sum[4][ROWS][VECTORS];
+    for (int s = 0; s < 4; ++s)
+        for (int j = 0; j < ROWS; ++j)
+            for (int v = 0; v < VECTORS; ++v) sum[s][j][v] = zero;
+    for (int m = bins.first[bin]; m < bins.first[bin + 1]; ++m) {
+        const int i = bins.column[m];
+        if (group >= 0 && columns.group[i] != group) continue;
+        ColumnRow<L, TAIL> column(columns, p, i);
+        for (int j = 0; j < rows; ++j) {
+            if (!column.row(y0 + r.step * j)) continue;
+            for (int v = 0; v < VECTORS; ++v) {
+                const double x = x0 + wide * v;
+                if (x > column.sx + column.half || x + wide <= column.sx - column.half) continue;
+                const L dx = column.offset(x, lanes), r2 = column.r2(dx), core = column.core(r2);
+                const L strong = select(column.inside(dx), L(column.amplitude), zero);
+                L slope = L(column.core_slope) * core, tail = zero;
+                if (TAIL || group < 0) tail = column.wide(r2);
+                if (TAIL) slope = slope + L(column.wide_slope) * tail;
+                slope = slope * strong;
+                if (group >= 0) {
+                    sum[0][j][v] = sum[0][j][v] + slope * r2;
+                    continue;
+                }
+                const L half_q = slope * L(T(-0.5)), dy(column.dy);
+                sum[0][j][v] = sum[0][j][v] + half_q * (L(unit) * (dx * dx - dy * dy) + pull1 * r2);
+                sum[1][j][v] = sum[1][j][v] + half_q * (L(T(2) * unit) * dx * dy + pull2 * r2);
+                sum[2][j][v] = sum[2][j][v] + strong * (tail - core);
+                sum[3][j][v] = sum[3][j][v] + strong * L(column.wide_slope) * tail * r2;
             }
-            const L half_q = L(T(-0.5)) * strong * at.q, dy(column.dy);
-            sum[0] = sum[0] + half_q * (L(unit) * (dx * dx - dy * dy) + L(unit2 * m1) * at.r2);
-            sum[1] = sum[1] + half_q * (L(T(2) * unit) * dx * dy + L(unit2 * m2) * at.r2);
-            const L wide = TAIL ? at.wide : exp_negative(L(-column.half * column.wide) * at.r2);
-            sum[2] = sum[2] + strong * (wide - at.core);
-            sum[3] = sum[3] + strong * L(T(2) * column.half * column.tail * column.wide) * wide * at.r2;
         }
-        const int place = j * r.stride + i0 + v * L::width;
-        const L w = L::load(weight + place);
-        for (int s = 0; s < (group >= 0 ? 1 : 4); ++s) (w * sum[s]).store(slopes[s] + place);
     }
+    for (int j = 0; j < rows; ++j)
+        for (int v = 0; v < VECTORS; ++v) {
+            const long long place = (long long)(j0 + j) * r.stride + i0 + v * L::width;
+            const L w = L::load(weight + place);
+            for (int s = 0; s < (group >= 0 ? 1 : 4); ++s) (w * sum[s][j][v]).store(slopes[s] + place);
+        }
 }
 
 // Sums of the weighted residual times the derivatives of column i by A, x, y, log s, m1, m2, w and log k: `sums` (8).
@@ -232,39 +260,44 @@ STEMDISP_INLINE void gather(const Raster& r, const ColumnTable& columns, const P
                             const typename L::Scalar* residual, double* sums, const Team& team) {
     using T = typename L::Scalar;
     ColumnRow<L, TAIL> column(columns, p, i);
-    double low_x, high_x, low_y, high_y;
-    column.box(low_x, high_x, low_y, high_y, columns.radius[i]);
-    int i0, i1, j0, j1;
-    samples(low_x, high_x, r.x0, r.step, r.nx, i0, i1);
-    samples(low_y, high_y, r.y0, r.step, r.ny, j0, j1);
+    int j0, j1, i0, i1;
+    column.rows(r, j0, j1);
     const L lanes = L::count() * L(T(r.step)), zero(T(0));
-    L s[8];
-    for (int n = 0; n < 8; ++n) s[n] = zero;
+    L value = zero, x = zero, y = zero, xx = zero, xy = zero, yy = zero, tail = zero, tail_r2 = zero;
     for (int j = j0; j < j1; ++j) {
         if (!column.row(r.y0 + r.step * j)) continue;
-        const L dy(column.dy);
-        for (int x = i0 + team.rank * L::width; x < i1; x += team.size * L::width) {
-            const L dx = column.offset(r.x0 + r.step * x, lanes);
-            const auto mask = column.inside(dx);
-            if (!any(mask)) continue;
-            const L rest = select(mask, L::load(residual + j * r.stride + x), zero);
-            const auto at = column.at(dx);
-            const L slope = at.q * rest, slope_x = slope * dx, slope_y = slope * dy;
-            s[0] = s[0] + at.value * rest;
-            s[1] = s[1] + slope_x;
-            s[2] = s[2] + slope_y;
-            s[3] = s[3] + slope_x * dx;
-            s[4] = s[4] + slope_x * dy;
-            s[5] = s[5] + slope_y * dy;
+        column.span(r, i0, i1);
+        const typename L::Scalar* line = residual + (long long)j * r.stride;
+        L along = zero, along_x = zero;
+        for (int k = i0 + team.rank * L::width; k < i1; k += team.size * L::width) {
+            const L dx = column.offset(r.x0 + r.step * k, lanes);
+            const L rest = select(column.inside(dx), L::load(line + k), zero);
+            const L r2 = column.r2(dx), core = column.core(r2) * rest;
+            L slope = L(column.core_slope) * core;
             if (TAIL) {
-                const L wide = at.wide * rest;
-                s[6] = s[6] + wide - at.core * rest;
-                s[7] = s[7] + wide * at.r2;
+                const L wide = column.wide(r2) * rest;
+                value = value + L(column.core_part) * core + L(column.wide_part) * wide;
+                slope = slope + L(column.wide_slope) * wide;
+                tail = tail + (wide - core);
+                tail_r2 = tail_r2 + wide * r2;
+            } else {
+                value = value + core;
             }
+            const L slope_x = slope * dx;
+            along = along + slope;
+            along_x = along_x + slope_x;
+            xx = xx + slope_x * dx;
         }
+        const L dy(column.dy);
+        x = x + along_x;
+        y = y + along * dy;
+        xy = xy + along_x * dy;
+        yy = yy + along * dy * dy;
     }
-    double t[8];
-    for (int n = 0; n < 8; ++n) t[n] = team.sum(double(s[n].sum()));
+    const double t[8] = {
+        team.sum(double(value.sum())), team.sum(double(x.sum())),  team.sum(double(y.sum())),
+        team.sum(double(xx.sum())),    team.sum(double(xy.sum())), team.sum(double(yy.sum())),
+        team.sum(double(tail.sum())),  team.sum(double(tail_r2.sum()))};
     const double a = columns.amplitude[i], unit = (p.m00 + p.m11) / 2;
     const double unit2 = 1 / (1 - p.m1 * p.m1 - p.m2 * p.m2);
     const double r2 = p.m00 * t[3] + 2 * p.m01 * t[4] + p.m11 * t[5];
@@ -278,49 +311,57 @@ STEMDISP_INLINE void gather(const Raster& r, const ColumnTable& columns, const P
     sums[7] = a * 2 * columns.half[i] * p.tail * p.wide * t[7];
 }
 
-// Sums of an image times the derivatives of one element (column or knot): `sums` (terms).
-template <class L, class Element, class Team>
-STEMDISP_INLINE void project(const Raster& r, Element element, double radius, const typename L::Scalar* image,
-                             double* sums, const Team& team) {
+// Sums of IMAGES images times the derivatives of one element (column or knot): `sums` (IMAGES, 3), of which an element
+// fills as many as it has terms.
+template <class L, int IMAGES, class Element, class Team>
+STEMDISP_INLINE void project(const Raster& r, Element element, const typename L::Scalar* const* images, double* sums,
+                             const Team& team) {
     using T = typename L::Scalar;
-    double low_x, high_x, low_y, high_y;
-    element.box(low_x, high_x, low_y, high_y, radius);
-    int i0, i1, j0, j1;
-    samples(low_x, high_x, r.x0, r.step, r.nx, i0, i1);
-    samples(low_y, high_y, r.y0, r.step, r.ny, j0, j1);
+    int j0, j1, i0, i1;
+    element.rows(r, j0, j1);
     const L lanes = L::count() * L(T(r.step));
-    L s[Element::terms], t[Element::terms];
-    for (int n = 0; n < Element::terms; ++n) s[n] = L(T(0));
+    L s[IMAGES][Element::terms], t[Element::terms];
+    for (int m = 0; m < IMAGES; ++m)
+        for (int n = 0; n < Element::terms; ++n) s[m][n] = L(T(0));
     for (int j = j0; j < j1; ++j) {
         if (!element.row(r.y0 + r.step * j)) continue;
+        element.span(r, i0, i1);
+        const long long line = (long long)j * r.stride;
         for (int x = i0 + team.rank * L::width; x < i1; x += team.size * L::width) {
-            const L seen = L::load(image + j * r.stride + x);
             element.derivatives(r.x0 + r.step * x, lanes, t);
-            for (int n = 0; n < Element::terms; ++n) s[n] = s[n] + seen * t[n];
+            for (int m = 0; m < IMAGES; ++m) {
+                const L seen = L::load(images[m] + line + x);
+                for (int n = 0; n < Element::terms; ++n) s[m][n] = s[m][n] + seen * t[n];
+            }
         }
     }
-    for (int n = 0; n < Element::terms; ++n) sums[n] = team.sum(double(s[n].sum()));
+    for (int m = 0; m < IMAGES; ++m)
+        for (int n = 0; n < Element::terms; ++n) sums[3 * m + n] = team.sum(double(s[m][n].sum()));
 }
 
 // Weighted products of the derivatives of two elements: `block` (3, 3), zero where an element has fewer terms.
 template <class L, class One, class Other, class Team>
-STEMDISP_INLINE void pair(const Raster& r, One one, double radius_one, Other other, double radius_other,
-                          const typename L::Scalar* weight, double* block, const Team& team) {
+STEMDISP_INLINE void pair(const Raster& r, One one, Other other, const typename L::Scalar* weight, double* block,
+                          const Team& team) {
     using T = typename L::Scalar;
-    double a[4], b[4];
-    one.box(a[0], a[1], a[2], a[3], radius_one);
-    other.box(b[0], b[1], b[2], b[3], radius_other);
-    int i0, i1, j0, j1;
-    samples(a[0] > b[0] ? a[0] : b[0], a[1] < b[1] ? a[1] : b[1], r.x0, r.step, r.nx, i0, i1);
-    samples(a[2] > b[2] ? a[2] : b[2], a[3] < b[3] ? a[3] : b[3], r.y0, r.step, r.ny, j0, j1);
+    int j0, j1, k0, k1, i0, i1, h0, h1;
+    one.rows(r, j0, j1);
+    other.rows(r, k0, k1);
+    j0 = j0 > k0 ? j0 : k0;
+    j1 = j1 < k1 ? j1 : k1;
     const L lanes = L::count() * L(T(r.step));
     L s[One::terms * Other::terms], t[One::terms], u[Other::terms];
     for (int n = 0; n < One::terms * Other::terms; ++n) s[n] = L(T(0));
     for (int j = j0; j < j1; ++j) {
         const double y = r.y0 + r.step * j;
         if (!one.row(y) || !other.row(y)) continue;
+        one.span(r, i0, i1);
+        other.span(r, h0, h1);
+        i0 = i0 > h0 ? i0 : h0;
+        i1 = i1 < h1 ? i1 : h1;
+        const typename L::Scalar* line = weight + (long long)j * r.stride;
         for (int x = i0 + team.rank * L::width; x < i1; x += team.size * L::width) {
-            const L w = L::load(weight + j * r.stride + x);
+            const L w = L::load(line + x);
             const double at = r.x0 + r.step * x;
             one.derivatives(at, lanes, t);
             other.derivatives(at, lanes, u);
@@ -332,8 +373,7 @@ STEMDISP_INLINE void pair(const Raster& r, One one, double radius_one, Other oth
     }
     for (int n = 0; n < 9; ++n) block[n] = 0;
     for (int n = 0; n < One::terms; ++n)
-        for (int m = 0; m < Other::terms; ++m)
-            block[3 * n + m] = team.sum(double(s[n * Other::terms + m].sum()));
+        for (int m = 0; m < Other::terms; ++m) block[3 * n + m] = team.sum(double(s[n * Other::terms + m].sum()));
 }
 
 }  // namespace STEMDISP_LEVEL

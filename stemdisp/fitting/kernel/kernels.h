@@ -20,7 +20,7 @@ struct JointKernels {
     void (*render)(const Image&, const T* image, T* residual, T* weight, double* totals, int from, int to);
     void (*slopes)(const Image&, int group, const T* weight, T* const* slopes, int from, int to);
     void (*gather)(const Image&, const T* residual, double* sums, int from, int to);
-    void (*project)(const Image&, const T* image, double* sums, int from, int to);
+    void (*project)(const Image&, const T* const* images, int count, double* sums, int from, int to);
     void (*pairs)(const Image&, const T* weight, const int* pair, double* blocks, int from, int to);
 };
 

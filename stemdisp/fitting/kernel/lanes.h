@@ -176,38 +176,43 @@ STEMDISP_INLINE L smaller(L a, L b) { return select(a < b, a, b); }
 template <class L>
 STEMDISP_INLINE L larger(L a, L b) { return select(a < b, b, a); }
 
-// exp(x) for x <= 0, to 2 units in the last place (float) or 1e-13 (double); 0 below the smallest normal number.
-// x = n ln 2 + f: adding and taking off 1.5 * 2^mantissa rounds x / ln 2 to n, whose bits then stand in the sum.
-// Must not be compiled with -ffast-math, which deletes the rounding.
+// 2^x for x <= 0, to 2 units in the last place (float) or 1e-13 (double); below the smallest normal number it stays there.
+// x = n + f: adding and taking off 1.5 * 2^mantissa rounds x to n, whose bits then stand in the sum.  Must not be compiled
+// with -ffast-math, which deletes the rounding.
 template <class L>
-STEMDISP_INLINE L exp_negative(L x) {
+STEMDISP_INLINE L power_of_two(L x) {
     using T = typename L::Scalar;
     constexpr bool single = sizeof(T) == 4;
     const L magic(single ? T(12582912.0) : T(6755399441055744.0));
-    const L lowest(single ? T(-87.0) : T(-700.0));
-    const auto under = x < lowest;
-    x = larger(x, lowest);
-    const L shifted = x * L(T(1.4426950408889634)) + magic;
-    const L n = shifted - magic;
-    L f = x - n * L(single ? T(0.693359375) : T(0.693147180369123816490));
-    f = f - n * L(single ? T(-2.12194440e-4) : T(1.90821492927058770002e-10));
+    x = larger(x, L(single ? T(-126.0) : T(-1022.0)));
+    const L shifted = x + magic;
+    const L f = x - (shifted - magic);
+    // Taylor series of exp(f ln 2), |f| <= 1/2.
     L p;
     if (single) {
-        p = L(T(1.0 / 720));
+        p = L(T(1.5403530393381609e-4));
     } else {
-        p = L(T(1.0 / 3628800));
-        p = p * f + L(T(1.0 / 362880));
-        p = p * f + L(T(1.0 / 40320));
-        p = p * f + L(T(1.0 / 5040));
-        p = p * f + L(T(1.0 / 720));
+        p = L(T(7.0549116208011210e-9));
+        p = p * f + L(T(1.0178086009239699e-7));
+        p = p * f + L(T(1.3215486790144307e-6));
+        p = p * f + L(T(1.5252733804059840e-5));
+        p = p * f + L(T(1.5403530393381609e-4));
     }
-    p = p * f + L(T(1.0 / 120));
-    p = p * f + L(T(1.0 / 24));
-    p = p * f + L(T(1.0 / 6));
-    p = p * f + L(T(0.5));
+    p = p * f + L(T(1.3333558146428443e-3));
+    p = p * f + L(T(9.6181291076284772e-3));
+    p = p * f + L(T(5.5504108664821580e-2));
+    p = p * f + L(T(2.4022650695910072e-1));
+    p = p * f + L(T(6.9314718055994531e-1));
     p = p * f + L(T(1));
-    p = p * f + L(T(1));
-    return select(under, L(T(0)), scaled_by_power(p, shifted));
+    return scaled_by_power(p, shifted);
+}
+
+constexpr double LOG2_E = 1.4426950408889634;  // exp(x) = 2^(x LOG2_E)
+
+// exp(x) for x <= 0.
+template <class L>
+STEMDISP_INLINE L exp_negative(L x) {
+    return power_of_two(x * L(typename L::Scalar(LOG2_E)));
 }
 
 }  // namespace STEMDISP_LEVEL

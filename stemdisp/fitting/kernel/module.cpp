@@ -126,13 +126,18 @@ void gather(const Tables& t, Array<const T, 1> residual, Array<double, 2> sums, 
 }
 
 template <class T>
-void project(const Tables& t, Array<const T, 1> image, Array<double, 2> sums, int from, int threads) {
-    require(image.shape(0) == t.pixels(), "images: (ny * stride + margin,)");
-    require(int(sums.shape(0)) == t.elements() && sums.shape(1) == 3, "sums: (columns + knots, 3)");
+void project(const Tables& t, Array<const T, 2> images, Array<double, 3> sums, int from, int threads) {
+    const size_t count = images.shape(0);
+    require(images.shape(1) == t.pixels() && count >= 1 && count <= 4, "images: 1 to 4 of (ny * stride + margin,)");
+    require(int(sums.shape(0)) == t.elements() && sums.shape(1) == count && sums.shape(2) == 3,
+            "sums: (columns + knots, images, 3)");
     require(from >= 0 && from <= t.elements(), "from: out of range");
+    const T* places[4] = {};
+    for (size_t s = 0; s < count; ++s) places[s] = images.data() + s * t.pixels();
     const auto run = joint<T>().project;
     nb::gil_scoped_release release;
-    share(t.elements() - from, threads, [&](int a, int b) { run(t.in, image.data(), sums.data(), from + a, from + b); });
+    share(t.elements() - from, threads,
+          [&](int a, int b) { run(t.in, places, int(count), sums.data(), from + a, from + b); });
 }
 
 template <class T>

@@ -5,8 +5,13 @@
 #include <limits>
 #include <vector>
 
+#define STEMDISP_LEVEL solver
+#include "lanes.h"
+
 namespace stemdisp {
 namespace {
+
+using solver::Lanes;
 
 constexpr int PART = 2048;  // elements summed before partial sums are added: the same whatever the number of threads
 constexpr double SINGULAR = 1e-12;
@@ -68,13 +73,27 @@ void backsolve(const double* a, int n, double* x) {
     }
 }
 
+// Four numbers of an element: its three parameters and nothing.  Single precision is enough: the equations give steps, which
+// need only point the right way, and memory is what bounds their solution.
+using Four = Lanes<float, 4>;
+
+struct Field {
+    std::vector<float> v;
+    explicit Field(int elements) : v(size_t(elements) * 4, 0.0f) {}
+    Four get(int e) const { return Four::load(&v[4 * size_t(e)]); }
+    void set(int e, Four x) { x.store(&v[4 * size_t(e)]); }
+};
+
 class Solver {
   public:
     Solver(const System& system, const Share& share_)
-        : s(system), share(share_), size(3 * system.elements), inverse(9 * system.elements), full(size), corner(0) {
+        : s(system), share(share_), own(size_t(12) * s.elements), inverse(size_t(12) * s.elements),
+          around(size_t(12) * s.first[s.elements]), full(s.elements) {
         share(s.elements, [&](int a, int b) {
-            for (int e = a; e < b; ++e) invert(s.block + 9 * s.own[e], s.free + 3 * e, s.damping, &inverse[9 * e]);
+            for (int e = a; e < b; ++e) prepare(e);
         });
+        for (int c = 0; c < s.columns; ++c)
+            if (s.tied[3 * c] >= 0) tied.push_back(c);
         corner.assign(s.corner, s.corner + s.shared * s.shared);
         for (int i = 0; i < s.shared; ++i) corner[i * s.shared + i] *= 1 + s.damping + 1e-9;
         factor = corner;
@@ -85,6 +104,85 @@ class Solver {
                 factor[i * s.shared + i] = d > 0 ? std::sqrt(d) : 1.0;
             }
         }
+        border.reserve(s.shared);
+        for (int k = 0; k < s.shared; ++k) {
+            border.emplace_back(s.elements);
+            for (int e = 0; e < s.elements; ++e)
+                for (int i = 0; i < 3; ++i)
+                    border[k].v[4 * size_t(e) + i] =
+                        counts(e, i) ? float(s.border[(size_t(k) * s.elements + e) * 3 + i]) : 0.0f;
+        }
+    }
+
+    int run(const double* g, const double* h, double* x_out, double* y_out, double tolerance, int most) {
+        const int n = s.elements;
+        Field x(n), r(n), z(n), p(n), ap(n);
+        std::vector<double> y(s.shared, 0.0), q(h, h + s.shared), w(s.shared), d(s.shared), ad(s.shared);
+        for (int e = 0; e < n; ++e)
+            for (int i = 0; i < 3; ++i) r.v[4 * size_t(e) + i] = counts(e, i) ? float(g[3 * size_t(e) + i]) : 0.0f;
+        gather_tied(r);
+        double rz = precondition(r, q, z, w);
+        p = z;
+        d = w;
+        const double enough = tolerance * tolerance * rz;
+        int done = 0;
+        while (done < most && rz > enough && rz > 0) {
+            const double curvature = apply(p, d, ap, ad);
+            if (!(curvature > 0)) break;
+            const double step = rz / curvature;
+            const Four forward{float(step)};
+            share(n, [&](int a, int b) {
+                for (int e = a; e < b; ++e) {
+                    x.set(e, x.get(e) + forward * p.get(e));
+                    r.set(e, r.get(e) - forward * ap.get(e));
+                }
+            });
+            for (int k = 0; k < s.shared; ++k) y[k] += step * d[k], q[k] -= step * ad[k];
+            const double next = precondition(r, q, z, w), turn = next / rz;
+            const Four on{float(turn)};
+            share(n, [&](int a, int b) {
+                for (int e = a; e < b; ++e) p.set(e, z.get(e) + on * p.get(e));
+            });
+            for (int k = 0; k < s.shared; ++k) d[k] = w[k] + turn * d[k];
+            rz = next;
+            ++done;
+        }
+        spread_tied(x);
+        for (int e = 0; e < n; ++e)
+            for (int i = 0; i < 3; ++i) x_out[3 * size_t(e) + i] = double(x.v[4 * size_t(e) + i]);
+        for (int k = 0; k < s.shared; ++k) y_out[k] = y[k];
+        return done;
+    }
+
+  private:
+    // Whether a parameter is fitted, or tied to others that are; the rest is left out of every equation.
+    bool counts(int e, int i) const {
+        return s.free[3 * size_t(e) + i] || (i == 0 && e < s.columns && s.tied[3 * size_t(e)] >= 0);
+    }
+
+    // The blocks of an element as columns of four numbers.
+    void prepare(int e) {
+        const double* block = s.block + 9 * size_t(s.own[e]);
+        double inverted[9];
+        invert(block, s.free + 3 * size_t(e), s.damping, inverted);
+        for (int j = 0; j < 3; ++j)
+            for (int i = 0; i < 3; ++i) {
+                own[12 * size_t(e) + 4 * j + i] =
+                    counts(e, i) ? float(block[3 * i + j] * (i == j ? 1 + s.damping : 1)) : 0.0f;
+                inverse[12 * size_t(e) + 4 * j + i] = float(inverted[3 * i + j]);
+            }
+        for (int n = s.first[e]; n < s.first[e + 1]; ++n) {
+            const double* m = s.block + 9 * size_t(s.entry[n]);
+            for (int j = 0; j < 3; ++j)
+                for (int i = 0; i < 3; ++i)
+                    around[12 * size_t(n) + 4 * j + i] =
+                        counts(e, i) ? float(s.other[n] > e ? m[3 * i + j] : m[3 * j + i]) : 0.0f;
+        }
+    }
+
+    static Four times(const float* columns, const float* v) {
+        return Four::load(columns) * Four(v[0]) + Four::load(columns + 4) * Four(v[1]) +
+               Four::load(columns + 8) * Four(v[2]);
     }
 
     // Sum over elements of what `term` gives for parts of them, in one order.
@@ -93,135 +191,78 @@ class Solver {
         const int parts = (s.elements + PART - 1) / PART;
         std::vector<double> partial(parts);
         share(parts, [&](int a, int b) {
-            for (int p = a; p < b; ++p) partial[p] = term(p * PART, std::min((p + 1) * PART, s.elements));
+            for (int p = a; p < b; ++p) {
+                double t = 0;
+                const int end = std::min((p + 1) * PART, s.elements);
+                for (int e = p * PART; e < end; ++e) t += double(term(e).sum());
+                partial[p] = t;
+            }
         });
         double total = 0;
         for (double p : partial) total += p;
         return total;
     }
 
-    double dot(const std::vector<double>& a, const std::vector<double>& b) {
-        return sum([&](int from, int to) {
-            double t = 0;
-            for (int i = 3 * from; i < 3 * to; ++i) t += a[i] * b[i];
-            return t;
-        });
+    // What is tied hands its amplitude's share to those it is tied to.
+    void gather_tied(Field& f) {
+        for (int c : tied) {
+            const float part = f.v[4 * size_t(c)] / 3;
+            f.v[4 * size_t(c)] = 0;
+            for (int k = 0; k < 3; ++k) f.v[4 * size_t(s.tied[3 * c + k])] += part;
+        }
     }
 
-    // What is held gets 0; what is tied hands its amplitude's share to those it is tied to.
-    void gather_tied(std::vector<double>& v) {
-        for (int c = 0; c < s.columns; ++c)
-            if (s.tied[3 * c] >= 0) {
-                const double share_of = v[3 * c] / 3;
-                v[3 * c] = 0;
-                for (int k = 0; k < 3; ++k) v[3 * s.tied[3 * c + k]] += share_of;
-            }
-        for (int i = 0; i < size; ++i)
-            if (!s.free[i]) v[i] = 0;
+    void spread_tied(Field& f) {
+        for (int c : tied) {
+            float t = 0;
+            for (int k = 0; k < 3; ++k) t += f.v[4 * size_t(s.tied[3 * c + k])];
+            f.v[4 * size_t(c)] = t / 3;
+        }
     }
 
-    void spread_tied(std::vector<double>& v) {
-        for (int c = 0; c < s.columns; ++c)
-            if (s.tied[3 * c] >= 0) {
-                double t = 0;
-                for (int k = 0; k < 3; ++k) t += v[3 * s.tied[3 * c + k]];
-                v[3 * c] = t / 3;
-            }
-    }
-
-    // Curvature times (x, y).
-    void apply(const std::vector<double>& x, const std::vector<double>& y, std::vector<double>& out,
-               std::vector<double>& out_shared) {
+    // Curvature times (x, y), and the product of that with (x, y).
+    double apply(const Field& x, const std::vector<double>& y, Field& out, std::vector<double>& out_shared) {
         full = x;
         spread_tied(full);
         share(s.elements, [&](int a, int b) {
             for (int e = a; e < b; ++e) {
-                const double* d = s.block + 9 * s.own[e];
-                double t[3] = {0, 0, 0};
-                for (int i = 0; i < 3; ++i)
-                    for (int j = 0; j < 3; ++j) t[i] += d[3 * i + j] * full[3 * e + j];
-                for (int n = s.first[e]; n < s.first[e + 1]; ++n) {
-                    const int o = s.other[n];
-                    const double *m = s.block + 9 * s.entry[n], *v = &full[3 * o];
-                    if (o > e)
-                        for (int i = 0; i < 3; ++i) t[i] += m[3 * i] * v[0] + m[3 * i + 1] * v[1] + m[3 * i + 2] * v[2];
-                    else
-                        for (int i = 0; i < 3; ++i) t[i] += m[i] * v[0] + m[3 + i] * v[1] + m[6 + i] * v[2];
-                }
-                for (int k = 0; k < s.shared; ++k)
-                    for (int i = 0; i < 3; ++i) t[i] += s.border[size_t(k) * size + 3 * e + i] * y[k];
-                for (int i = 0; i < 3; ++i) out[3 * e + i] = t[i];
+                Four t = times(&own[12 * size_t(e)], &full.v[4 * size_t(e)]);
+                for (int n = s.first[e]; n < s.first[e + 1]; ++n)
+                    t = t + times(&around[12 * size_t(n)], &full.v[4 * size_t(s.other[n])]);
+                for (int k = 0; k < s.shared; ++k) t = t + Four(float(y[k])) * border[k].get(e);
+                out.set(e, t);
             }
         });
         gather_tied(out);
-        if (s.damping > 0)
-            for (int e = 0; e < s.elements; ++e)
-                for (int i = 0; i < 3; ++i)
-                    if (s.free[3 * e + i]) out[3 * e + i] += s.damping * s.block[9 * s.own[e] + 4 * i] * x[3 * e + i];
+        double product = sum([&](int e) { return x.get(e) * out.get(e); });
         for (int k = 0; k < s.shared; ++k) {
-            double t = sum([&](int from, int to) {
-                double p = 0;
-                for (int i = 3 * from; i < 3 * to; ++i) p += s.border[size_t(k) * size + i] * full[i];
-                return p;
-            });
+            double t = sum([&](int e) { return border[k].get(e) * full.get(e); });
             for (int l = 0; l < s.shared; ++l) t += corner[k * s.shared + l] * y[l];
             out_shared[k] = t;
+            product += y[k] * t;
         }
+        return product;
     }
 
-    void precondition(const std::vector<double>& r, const std::vector<double>& q, std::vector<double>& z,
-                      std::vector<double>& w) {
+    // (z, w): approximately the inverse curvature times (r, q); returns their product with (r, q).
+    double precondition(const Field& r, const std::vector<double>& q, Field& z, std::vector<double>& w) {
         share(s.elements, [&](int a, int b) {
-            for (int e = a; e < b; ++e) {
-                const double *m = &inverse[9 * e], *v = &r[3 * e];
-                for (int i = 0; i < 3; ++i) z[3 * e + i] = m[3 * i] * v[0] + m[3 * i + 1] * v[1] + m[3 * i + 2] * v[2];
-            }
+            for (int e = a; e < b; ++e) z.set(e, times(&inverse[12 * size_t(e)], &r.v[4 * size_t(e)]));
         });
         w = q;
         if (s.shared) backsolve(factor.data(), s.shared, w.data());
-    }
-
-    int run(const double* g, const double* h, double* x_out, double* y_out, double tolerance, int most) {
-        std::vector<double> x(size, 0.0), r(g, g + size), z(size), p(size), ap(size);
-        std::vector<double> y(s.shared, 0.0), q(h, h + s.shared), w(s.shared), d(s.shared), ad(s.shared);
-        gather_tied(r);
-        precondition(r, q, z, w);
-        p = z;
-        d = w;
-        double rz = dot(r, z) + inner(q, w);
-        const double enough = tolerance * tolerance * rz;
-        int done = 0;
-        while (done < most && rz > enough && rz > 0) {
-            apply(p, d, ap, ad);
-            const double curvature = dot(p, ap) + inner(d, ad);
-            if (!(curvature > 0)) break;
-            const double step = rz / curvature;
-            for (int i = 0; i < size; ++i) x[i] += step * p[i], r[i] -= step * ap[i];
-            for (int k = 0; k < s.shared; ++k) y[k] += step * d[k], q[k] -= step * ad[k];
-            precondition(r, q, z, w);
-            const double next = dot(r, z) + inner(q, w), turn = next / rz;
-            for (int i = 0; i < size; ++i) p[i] = z[i] + turn * p[i];
-            for (int k = 0; k < s.shared; ++k) d[k] = w[k] + turn * d[k];
-            rz = next;
-            ++done;
-        }
-        spread_tied(x);
-        for (int i = 0; i < size; ++i) x_out[i] = x[i];
-        for (int k = 0; k < s.shared; ++k) y_out[k] = y[k];
-        return done;
-    }
-
-  private:
-    static double inner(const std::vector<double>& a, const std::vector<double>& b) {
-        double t = 0;
-        for (size_t i = 0; i < a.size(); ++i) t += a[i] * b[i];
-        return t;
+        double product = sum([&](int e) { return r.get(e) * z.get(e); });
+        for (int k = 0; k < s.shared; ++k) product += q[k] * w[k];
+        return product;
     }
 
     const System& s;
     const Share& share;
-    const int size;
-    std::vector<double> inverse, full, corner, factor;
+    std::vector<float> own, inverse, around;
+    Field full;
+    std::vector<double> corner, factor;
+    std::vector<int> tied;
+    std::vector<Field> border;
 };
 
 // The pair of two elements, or -1.
