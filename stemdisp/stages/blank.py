@@ -14,6 +14,10 @@ from ..model.micrograph import Signal
 REACH = 1.2
 """How far around a column its crystal is blanked, in the longer cell vector: the tails of the last columns go too."""
 
+SIDE, FINE = 1024, 8
+"""Distances are taken between blocks of pixels: at most about so many along a side of the image, and at least so many
+to the reach."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -44,33 +48,33 @@ def blank(part: Part, lattice: Lattice, columns: Columns, fewest: int) -> list[P
     -------
     Every connected piece, cut out; its crystal-free surroundings have the median of the piece.
     """
-    from scipy.ndimage import distance_transform_edt, find_objects
-    from skimage.measure import label
+    from scipy.ndimage import distance_transform_edt, find_objects, label
 
     image = part.signal.image
-    ny, nx = image.shape
-    free = np.ones((ny, nx), dtype=bool)
-    x, y = _pixels(columns, (ny, nx))
-    free[y, x] = False
     reach = REACH * float(np.linalg.norm(lattice.cell, axis=1).max())
-    numbers = label(np.asarray(distance_transform_edt(free)) > reach, connectivity=1)
-    x, y = _pixels(part.peaks, (ny, nx))
+    step = max(1, min(round(max(image.shape) / SIDE), int(reach / FINE)))
+    free = np.ones([-(-size // step) for size in image.shape], dtype=bool)
+    x, y = _pixels(columns, image.shape)
+    free[y // step, x // step] = False
+    numbers = np.asarray(label(np.asarray(distance_transform_edt(free)) * step > reach)[0])
+    x, y = _pixels(part.peaks, image.shape)
     room = fewest * abs(float(np.linalg.det(lattice.cell)))
     left = []
     for number, box in enumerate(find_objects(numbers), start=1):
-        rows = numbers[y, x] == number
-        inside = numbers[box] == number
-        if inside.sum() < room or rows.sum() < fewest:
+        rows, blocks = numbers[y // step, x // step] == number, numbers[box] == number
+        if blocks.sum() * step**2 < room or rows.sum() < fewest:
             continue
-        piece = np.where(inside, image[box], np.nanmedian(image[box][inside]))
-        corner = np.array([box[1].start, box[0].start])
+        corner = step * np.array([box[1].start, box[0].start])
+        below = image[corner[1] : step * box[0].stop, corner[0] : step * box[1].stop]
+        inside = blocks.repeat(step, axis=0).repeat(step, axis=1)[: below.shape[0], : below.shape[1]]
+        piece = np.where(inside, below, np.nanmedian(below[inside]))
         peaks = part.peaks.take(rows)
         moved = peaks.replace(xy=peaks.xy - corner)
         left.append(Part(replace(part.signal, image=piece), moved, part.corner + corner))
     return sorted(left, key=lambda one: -len(one.peaks))
 
 
-def _pixels(columns: Columns, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pixels(columns: Columns, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Nearest pixels (x, y) of columns, inside the frame."""
     x, y = np.rint(columns.xy).astype(int).clip(0, [shape[1] - 1, shape[0] - 1]).T
     return x, y

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fitting.grid import Grid
 from ..flags import Flag
 from ..model.columns import Columns
 from ..model.lattice import Lattice
@@ -27,14 +28,14 @@ def hold(fitted: Columns, lattice: Lattice) -> NDArray[np.float64] | None:
         return None
     reference = motif.site(motif.material.reference)
     rows = np.flatnonzero((fitted.site == reference) & fitted.usable)
-    known = {(int(h), int(k)): row for (h, k), row in zip(fitted.hk[rows], rows, strict=True)}
+    known = Grid.of(fitted.hk[rows], rows)
     xy = fitted.xy.copy()
     for site in np.flatnonzero(motif.oxygen):
         offsets = motif.around(motif.sites[site], motif.material.reference)
         steps = (motif.fractions[site] - motif.fractions[reference] - offsets) @ lattice.cell
-        for row in np.flatnonzero(fitted.site == site):
-            near = [known.get((int(h), int(k)), -1) for h, k in fitted.hk[row] + offsets]
-            there = np.array(near) >= 0
-            if there.any():
-                xy[row] = (fitted.xy[np.array(near)[there]] + steps[there]).mean(axis=0)
+        held = np.flatnonzero(fitted.site == site)
+        near = known.at(fitted.hk[held][:, None, :] + offsets)
+        count = (near >= 0).sum(axis=1)[:, None]
+        places = np.where((near >= 0)[:, :, None], fitted.xy[near] + steps, 0.0).sum(axis=1)
+        xy[held] = np.where(count > 0, places / np.maximum(count, 1), xy[held])
     return xy
