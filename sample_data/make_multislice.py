@@ -159,6 +159,40 @@ def interface_shift_A(model):
     return 0.01 * np.outer(np.exp(-layer / DECAY_LAYERS) * is_k, D0_PM)
 
 
+def build_weights_cell():
+    """Small periodic [1-10] cell, one PRISM pitch of the interface, and its grid."""
+    return build_111(2, 6, 6, 1.7, 1.0), {"gpts": (180, 250), "interpolation": 1, "slice_A": UNIT_Z}
+
+
+def save_cells(cache, pairs, path):
+    """Write the HAADF scans of the small cell (point source) and its columns, for the tests."""
+    model, grid = build_weights_cell()
+    labels = ("none", "K-x", "K-y", "KO-x", "KO-y")
+    names = [f"weights-{label}" for label in labels]
+    moved = [None if label == "none" else (label.split("-")[0], "xy".index(label[-1])) for label in labels]
+    scans = {}
+    for name, label, how in zip(names, labels, moved, strict=True):
+        xyz = model.xyz.copy()
+        if how:
+            xyz[weights_mask(model, how[0]), how[1]] += 0.01 * PROBE_SHIFT_PM
+        scans[label] = averaged(cache, name, pairs, model, xyz, **grid)["HAADF"].astype(np.float32)
+    places = {axis: [c[f"{axis}_A"] for c in model.columns] for axis in "xy"}
+    np.savez_compressed(
+        path,
+        cell_A=model.cell[:2],
+        site=np.array([c["site"] for c in model.columns]),
+        xy_A=np.stack([places["x"], places["y"]], axis=1),
+        shift_pm=PROBE_SHIFT_PM,
+        **scans,
+    )
+
+
+def weights_mask(model, label):
+    """Atoms that are moved to measure the weights: the K, or all atoms of the K-O columns."""
+    with_k = np.array([c["site"] for c in model.columns])[model.column] == "K"
+    return with_k & (model.symbols == "K") if label == "K" else with_k
+
+
 def measure_weights(cache, pairs, source_fwhm_A):
     """Share of a K displacement that shows in the image of a full K-O column.
 
@@ -167,10 +201,7 @@ def measure_weights(cache, pairs, source_fwhm_A):
     Weight = first moment along d of (b - a) in the column's core over that of (c - a); as a
     check, the least-squares factor between the two difference images.
     """
-    model = build_111(2, 6, 6, 1.7, 1.0)  # the cell is one PRISM pitch of the interface
-    grid = {"gpts": (180, 250), "interpolation": 1, "slice_A": UNIT_Z}
-    site = np.array([c["site"] for c in model.columns])
-    with_k = site[model.column] == "K"
+    model, grid = build_weights_cell()
     pairs = 3 * pairs
     base = averaged(cache, "weights-none", pairs, model, model.xyz, **grid)
     r = np.meshgrid(*[np.arange(-10, 11) * PIXEL_A] * 2)  # (x, y) about a column
@@ -179,9 +210,9 @@ def measure_weights(cache, pairs, source_fwhm_A):
     weights = {s: {} for s in DETECTORS_MRAD}
     for axis, name in enumerate("xy"):
         moved = {}
-        for label, mask in (("K", with_k & (model.symbols == "K")), ("KO", with_k)):
+        for label in ("K", "KO"):
             xyz = model.xyz.copy()
-            xyz[mask, axis] += 0.01 * PROBE_SHIFT_PM
+            xyz[weights_mask(model, label), axis] += 0.01 * PROBE_SHIFT_PM
             moved[label] = averaged(cache, f"weights-{label}-{name}", pairs, model, xyz, **grid)
         for signal in DETECTORS_MRAD:
             change = [moved[label][signal] - base[signal] for label in ("K", "KO")]
@@ -254,12 +285,16 @@ def main():
     parser.add_argument("--pairs", type=int, default=2, help="antithetic phonon pairs")
     parser.add_argument("--source-fwhm", type=float, default=0.8, help="source size, FWHM in A")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="output folder")
+    parser.add_argument("--cells", type=Path, help="write the scans of the small cell for the tests here, nothing else")
     parser.add_argument("--only", choices=("weights", "interface", "bulk", "zone112"), help="one system")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     dask.config.set(scheduler="synchronous")
     abtem.config.set({"diagnostics.progress_bar": False, "precision": "float32", "fftw.threads": 1})
 
+    if args.cells:
+        save_cells(args.cache, args.pairs, args.cells)
+        return
     common = (args.cache, args.pairs, args.source_fwhm)
     if args.only == "zone112":
         truth = json.loads((args.out / "truth.json").read_text())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import get_args
 
 import multislice_family
 import numpy as np
@@ -198,11 +199,13 @@ def step_rows(cells: Pairs, truth: Known) -> Step:
 
 @dataclass(frozen=True)
 class MultisliceResult:
-    """Of one multislice image or several of different noise: K against its Ta, Ta in the frame, and the mean
-    displacement (2,) pm of cells that are bulk, with nothing subtracted."""
+    """Of one multislice image or several of different noise: K against its Ta, Ta in the frame, the same without the
+    outermost plane, which has a cap for a neighbour, and the mean displacement (2,) pm of cells that are bulk, with
+    nothing subtracted."""
 
     cells: Pairs
     tantalum: Pairs
+    deeper_tantalum: Pairs
     bulk_pm: Floats
 
     @property
@@ -232,7 +235,8 @@ def on_multislice(
     all_cells = together(cells)
     deep = truth.layer[all_cells.row] >= DEEP_LAYER if np.isfinite(truth.point).all() else np.full(len(all_cells), True)
     tantalum = together(positions(analysis, truth, "Ta", MARGIN_A) for analysis in analyses)
-    return MultisliceResult(all_cells, tantalum, all_cells.error[deep].mean(axis=0))
+    deeper = tantalum.at(truth.layer[tantalum.row] != 0)
+    return MultisliceResult(all_cells, tantalum, deeper, all_cells.error[deep].mean(axis=0))
 
 
 @lru_cache(maxsize=4)
@@ -243,6 +247,34 @@ def _multislice_analyses(
     clean = [] if seeds else [multislice_family.clean(name, source_A)]
     samples = [*clean, *multislice_family.counted(name, source_A, seeds)]
     return [stemdisp.analyse(sample.micrograph, alternative.of(sample.recipe)) for sample in samples]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """Of bulk along [1-10]: the mean displacement (2,) pm where nothing moved, the slope where whole columns moved, and
+    the share of its displacement that K shows where it moves alone (for each axis)."""
+
+    bulk_pm: Floats
+    whole: tuple[float, float]
+    alone: tuple[float, float]
+
+    @property
+    def bulk(self) -> float:
+        """Length of the mean displacement where nothing moved."""
+        return float(np.hypot(*self.bulk_pm))
+
+
+@cache
+def on_cells(source_A: float, alternative: Alternative = DEFAULT) -> CellResult:
+    """What an alternative measures on noise-free bulk along [1-10]."""
+    mean: dict[str, Floats] = {}
+    moves: dict[str, Floats] = {}
+    for moved in get_args(multislice_family.Moved):
+        sample = multislice_family.cell_sample(moved, source_A)
+        cells = displacements(stemdisp.analyse(sample.micrograph, alternative.of(sample.recipe)), sample.truth)
+        mean[moved], moves[moved] = cells.measured.mean(axis=0), cells.true.mean(axis=0)
+    share = {name: float((mean[name] - mean["none"]) @ d / (d @ d)) for name, d in moves.items() if d.any()}
+    return CellResult(mean["none"], (share["KO-x"], share["KO-y"]), (share["K-x"], share["K-y"]))
 
 
 def restarted(image: Micrograph, base: Recipe, *, off_px: float, seed: int) -> tuple[Analysis, Analysis]:

@@ -224,6 +224,10 @@ class Pairs:
         """Mean square of error / claimed standard deviation: 1 where the claim is honest."""
         return float(((self.error / self.std) ** 2).mean())
 
+    def at(self, rows: Mask) -> Pairs:
+        """The pairs chosen by a mask (n,)."""
+        return Pairs(self.measured[rows], self.true[rows], self.std[rows], self.row[rows])
+
     def joined(self, other: Pairs) -> Pairs:
         """The pairs of two images."""
         both = zip(

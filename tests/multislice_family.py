@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -40,6 +41,13 @@ be told from smaller differences stay at zero."""
 RIM_PX = 5
 """Rows cut off above and below: at the very edge of the frame the sharper image is less certain, 5e-5 of its peak from
 here on."""
+
+
+CELLS = Path(__file__).parent / "multislice_cells.npz"
+CELL_SHAPE, CELL_CORNER_A = (400, 400), (0.37, 0.21)
+"""Frame of the images of a small periodic cell, and where in the cell its first pixel lies: nowhere special."""
+
+Moved = Literal["none", "K-x", "K-y", "KO-x", "KO-y"]
 
 
 @dataclass(frozen=True)
@@ -150,3 +158,54 @@ def counted(name: str, source_A: float, seeds: tuple[int, ...] = JUDGING_SEEDS) 
     for seed in seeds:
         electrons = np.random.default_rng([seed, round(100 * source_A)]).poisson(image * DOSE_E_A2 * 0.1**2)
         yield _sample(name, source_A, electrons.astype(np.uint16), f"1e5 e/A2, seed {seed}")
+
+
+@cache
+def _cell(moved: Moved, source_A: float) -> tuple[Floats, Known]:
+    """Image and truth of bulk along [1-10] in which nothing, K alone, or K with the O of its columns is moved."""
+    with np.load(CELLS, allow_pickle=False) as file:
+        scan, period, site, places = file[moved].astype(float), file["cell_A"], file["site"], file["xy_A"]
+        shift = float(file["shift_pm"]) * np.array([moved.endswith("x"), moved.endswith("y")])
+    series = np.fft.fft2(scan) / scan.size
+    waves = []
+    for length, first, pixels, samples in zip(period[::-1], CELL_CORNER_A[::-1], CELL_SHAPE, scan.shape, strict=True):
+        k = np.fft.fftfreq(samples, length / samples)
+        damped = np.exp(-2 * (np.pi * fwhm_to_sigma(source_A) * k) ** 2)
+        waves.append(damped * np.exp(2j * np.pi * np.outer(first + 0.1 * np.arange(pixels), k)))
+    image = (waves[0] @ series @ waves[1].T).real
+    steps = np.stack(np.meshgrid(np.arange(-1, 7), np.arange(-1, 5)), axis=-1).reshape(-1, 2)
+    xy = ((steps * period)[:, None] + places - CELL_CORNER_A).reshape(-1, 2) / 0.1
+    site = np.tile(site, len(steps))
+    cell = np.where((site == "K")[:, None], shift, np.nan)
+    xy = xy + np.nan_to_num(cell) / 10
+    inside = ((xy >= 0) & (xy <= np.array(CELL_SHAPE[::-1]) - 1)).all(axis=1)
+    nothing = np.full(2, np.nan)
+    layer = np.full(int(inside.sum()), -1)
+    return image, Known(
+        site=site[inside],
+        xy=xy[inside],
+        layer=layer,
+        cell_pm=cell[inside],
+        shape=CELL_SHAPE,
+        to_pm=np.diag([10.0, 10.0]),
+        point=nothing,
+        normal=nothing,
+    )
+
+
+def cell_sample(moved: Moved, source_A: float) -> Sample:
+    """Bulk along [1-10] without noise, of other phonon configurations than the interface.  Where K moves with the O of
+    its columns (KO), the displacement of the column is what was put in, and no calibration enters; where K moves alone
+    the truth says how far K moved, and the image shows a share of it."""
+    image, truth = _cell(moved, source_A)
+    recipe = stemdisp.recipe_for("KTaO3", "1-10").with_values({"displacement": {"reference": "none"}})
+    return Sample(f"bulk along [1-10], {moved}, source {source_A:g} A", image.astype(np.float32), recipe, truth)
+
+
+def counted_cell(moved: Moved, source_A: float, seeds: tuple[int, ...] = JUDGING_SEEDS) -> Iterator[Sample]:
+    """The same at 1e5 electrons per square angstrom, one image a seed."""
+    sample = cell_sample(moved, source_A)
+    for seed in seeds:
+        draw = np.random.default_rng([seed, round(100 * source_A), len(moved)])
+        electrons = draw.poisson(np.clip(sample.image, 0, 1) * DOSE_E_A2 * 0.1**2)
+        yield replace(sample, image=electrons.astype(np.uint16), name=f"{sample.name}, 1e5 e/A2, seed {seed}")

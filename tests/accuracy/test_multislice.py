@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from families import on_multislice
+from families import on_cells, on_multislice
 from measure import (
     Known,
     beyond,
@@ -127,6 +127,15 @@ COUNTED_PM = {0.5: 2.2, 0.8: 3.5}
 @pytest.mark.parametrize("source", SOURCES_A)
 def test_tantalum_stays(source: float) -> None:
     assert on_multislice("KTO111", source).tantalum.rms <= TANTALUM_PM
+
+
+@pytest.mark.parametrize("source", SOURCES_A)
+def test_whole_columns_move_by_what_they_were_moved(source: float) -> None:
+    """Bulk along [1-10] of which K and the O of its columns are displaced by 20 pm: no calibration enters."""
+    found = on_cells(source)
+    print(f"slope {found.whole}; K alone shows {found.alone} of its displacement")
+    assert found.bulk < BULK_PM
+    assert found.whole == pytest.approx((1, 1), abs=SLOPE_OFF)
 
 
 @pytest.mark.parametrize("source", SOURCES_A)
