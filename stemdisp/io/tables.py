@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import flags
-from ..errors import RecipeError
 from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.fields import VectorField
-from .text import one_line
 
 Table = dict[str, NDArray[Any]]
 
@@ -41,6 +39,12 @@ PM_PER_NM = 1000.0
 
 DIGITS = 12
 """Significant digits of a number in a CSV file: a relative error below 1e-11."""
+
+POWERS = np.array([float(f"1e{n}") for n in range(23)])
+"""Powers of ten that a double holds exactly."""
+
+ROWS = 1 << 14
+"""Rows of a table that are written at once."""
 
 NO_ROWS = np.zeros(0, dtype=np.int64)
 
@@ -177,37 +181,54 @@ def _safe(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(letter in text for letter in ',"\n\r') else text
 
 
-def _cells_of(values: NDArray[Any]) -> list[str]:
-    """A column as CSV cells."""
-    missing = np.ma.getmaskarray(values)
-    plain = np.ma.getdata(values)
+def _rounded(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Numbers with as many significant digits as a file gets: the doubles nearest to these decimals."""
+    plain = values.astype(np.float64)
+    size = np.abs(plain)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = DIGITS - 1 - np.floor(np.log10(size))
+    usual = np.isfinite(shift) & (np.abs(shift) < len(POWERS))
+    power = POWERS[np.where(usual, np.abs(shift), 0).astype(int)]
+    left = np.rint(np.where(shift < 0, plain / power, plain * power))
+    found = np.where(shift < 0, left * power, left / power)
+    for row in np.flatnonzero(~usual & np.isfinite(plain) & (size > 0)):
+        found[row] = float(f"{plain[row]:.{DIGITS}g}")
+    return np.asarray(found + 0.0)  # has no minus zero
+
+
+def _cells_of(values: NDArray[Any]) -> Any:
+    """A column as an Arrow array of CSV cells."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
+    if plain.dtype.kind not in "fiub":
+        found = pa.array([str(value) for value in plain], pa.string(), mask=missing).dictionary_encode()
+        safe = pa.array([_safe(text) for text in found.dictionary.to_pylist()], pa.string())
+        return compute.fill_null(safe.take(found.indices), "")
     if plain.dtype.kind == "f":
-        missing = missing | ~np.isfinite(plain)
-        cells = [f"{value + 0.0:.{DIGITS}g}" for value in plain.tolist()]  # + 0.0 has no minus zero
-    elif plain.dtype.kind in "iub":
-        cells = [str(int(value)) for value in plain.tolist()]
+        numbers, missing = _rounded(plain), missing | ~np.isfinite(plain)
     else:
-        cells = [_safe(str(value)) for value in plain.tolist()]
-    for row in np.flatnonzero(missing):
-        cells[row] = ""
-    return cells
+        numbers = plain.astype(np.int64 if plain.dtype.kind == "b" else plain.dtype)
+    return compute.fill_null(compute.cast(pa.array(numbers, mask=missing), pa.string()), "")
 
 
 def write_csv(table: Mapping[str, NDArray[Any]], path: Path) -> None:
     """Write a table as CSV (UTF-8, comma, point, line feed): missing numbers are empty cells."""
-    rows = zip(*(_cells_of(values) for values in table.values()), strict=True)
+    from pyarrow import compute
+
+    n = len(next(iter(table.values())))
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(",".join(_safe(name) for name in table) + "\n")
-        file.writelines(",".join(row) + "\n" for row in rows)
+        for first in range(0, n, ROWS):
+            cells = [_cells_of(values[first : first + ROWS]) for values in table.values()]
+            file.writelines(f"{line}\n" for line in compute.binary_join_element_wise(*cells, ",").to_pylist())
 
 
 def write_parquet(table: Mapping[str, NDArray[Any]], path: Path) -> None:
-    """Write a table as Parquet (zstd), bit for bit: missing numbers are nulls.  Raises RecipeError without pyarrow."""
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise RecipeError(f"tables as parquet need pyarrow ({one_line(error)}); install it or choose csv") from error
+    """Write a table as Parquet (zstd), bit for bit: missing numbers are nulls."""
+    import pyarrow as pa
+    from pyarrow import parquet
 
     def column(values: NDArray[Any]) -> Any:
         kind = pa.string() if values.dtype.kind == "O" else None
