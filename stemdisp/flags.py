@@ -25,6 +25,7 @@ class Flag(IntFlag):
     EDITED = 256
     EXCLUDED = 512
     UNRESOLVED = 1024
+    HELD = 2048
 
 
 SENTENCES: dict[Flag, str] = {
@@ -40,9 +41,18 @@ SENTENCES: dict[Flag, str] = {
     Flag.EXCLUDED: "the column was taken out by hand",
     Flag.UNRESOLVED: "columns of this site are no maxima of their own here, only shoulders of a brighter neighbour; "
     "their fitted positions are not used",
+    Flag.HELD: "more is known of its position from its neighbours than from this signal",
 }
 
-UNUSABLE = Flag.EDGE | Flag.WEAK | Flag.FAR_FROM_LATTICE | Flag.FIXED_POSITION | Flag.EXCLUDED | Flag.UNRESOLVED
+UNUSABLE = (
+    Flag.EDGE
+    | Flag.WEAK
+    | Flag.FAR_FROM_LATTICE
+    | Flag.FIXED_POSITION
+    | Flag.EXCLUDED
+    | Flag.UNRESOLVED
+    | Flag.HELD
+)
 """A column with any of these bits has no position of its own to measure a displacement with."""
 
 

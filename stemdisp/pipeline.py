@@ -131,10 +131,15 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice
     positions, oxygen = _signal_names(analysis)
     signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
-    first = refine(signals[positions], analysis.columns, lattice, recipe, device)
-    held = hold(first, lattice)
-    if held is not None:
-        first = refine(signals[positions], analysis.columns.replace(xy=held), lattice, recipe, device)
+    motif, start = lattice.motif, analysis.columns
+    brightest = motif.sites[int(motif.contrast(positions).argmax())]
+    if recipe.oxygen_in_haadf != "free" and signals[positions].contrast > 0:
+        start = start.replace(xy=hold(start, lattice, brightest))
+    first = refine(signals[positions], start, lattice, recipe, device)
+    if start is not analysis.columns and brightest != motif.material.reference:
+        # The brightest moves: oxygen placed among it would follow, and pull at it in turn.
+        start = start.replace(xy=hold(first, lattice, motif.material.reference))
+        first = refine(signals[positions], start, lattice, recipe, device)
     by_signal = {positions: first}
     if oxygen != positions:
         # Where the first signal shows a shoulder only, its fit says less than the lattice does.

@@ -127,8 +127,18 @@ class RefineSection(Section):
     profile: Literal["tailed", "gaussian"] = number(
         "tailed", "Column profile: a Gaussian with a wider tail shared by all columns, or one Gaussian."
     )
-    oxygen_in_haadf: Literal["fixed", "free"] = number(
-        "fixed", "Whether oxygen columns may move in HAADF, where they stand under the tails of far brighter ones."
+    oxygen_in_haadf: Literal["near", "fixed", "free"] = number(
+        "near",
+        "Whether oxygen columns may move in HAADF, where they stand under the tails of far brighter ones: near their "
+        "place among the others, as far as the image demands; not at all; or wherever the fit takes them.",
+    )
+    oxygen_spread: float = number(
+        10.0,
+        "Where oxygen_in_haadf = near: the largest standard deviation of oxygen about its place among the others; less "
+        "where the image shows less.",
+        unit="pm",
+        ge=1,
+        le=100,
     )
     background_spacing: float = number(
         3.0, "Distance between the knots of the smooth background, in shortest lattice spacings.", ge=1.5, le=20

@@ -29,6 +29,9 @@ do."""
 FAR, FEW = 0.3, 0.1
 """Columns are far from where they belong while more than this part of them moves by more px than this."""
 
+ROUGH, FEW_LEFT = 0.1, 0.02
+"""On means of pixels columns need only come to rest this well (px), and this part of them, at the frame, not at all."""
+
 RISING = 1.5
 """A mean square residual that grows by this factor in one step is no progress."""
 
@@ -37,22 +40,29 @@ RATIO, RATIO_SPREAD = 2.2, 0.1
 measure has no ratio of its own, and without this the fit would creep along it for ever."""
 
 
-def fit(problem: Problem, state: State, *, max_iterations: int, device: Device = CPU) -> JointFit:
+def fit(
+    problem: Problem, state: State, *, max_iterations: int, near: bool = False, device: Device = CPU
+) -> JointFit:
     """Iterate from ``state`` until no free column moves by more than its tolerance.
 
-    First on every n-th pixel, as far apart as the narrowest column allows, then on all. Never raises for a column: one
+    First on means of as many pixels as the narrowest column allows, then, or at once where the state is ``near`` the
+    answer, on all. Never raises for a column: one
     that leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
     """
     width = float(np.exp(state.shape.log_sigma.min()))
     engine, coarse = sums(problem, width, device), coarse_stride(width)
-    state = linear(engine, state, coarse)
+    if not near:
+        state = linear(engine, state, coarse)
     runaway = np.zeros(len(problem.start), dtype=bool)
     moved, iterations = np.full(len(problem.start), np.inf), 0
     fine = problem.tolerance
-    for stride, target in [(coarse, np.maximum(10 * fine, 0.1)), (1, fine)] if coarse > 1 else [(1, fine)]:
-        descent = _Descent(problem, engine, stride, coarse, first=iterations == 0)
+    rough = [] if near or coarse == 1 else [(coarse, np.maximum(10 * fine, ROUGH), FEW_LEFT)]
+    for stride, target, left in [*rough, (1, fine, 0.0)]:
+        if rough and stride == 1:
+            state = _sharpened(problem, state, coarse)
+        descent = _Descent(problem, engine, stride, coarse, first=not near and iterations == 0)
         moved[:] = np.inf
-        while iterations < max_iterations and (moved >= target).any():
+        while iterations < max_iterations and (moved >= target).mean() > left:
             state, moved, fled = descent.step(state, moved)
             runaway |= fled
             iterations += 1
@@ -66,6 +76,15 @@ def fit(problem: Problem, state: State, *, max_iterations: int, device: Device =
     return JointFit(
         state, covariance, chi2, rest, weight, moved >= fine, runaway, beforehand, iterations, engine.name
     )
+
+
+def _sharpened(problem: Problem, state: State, stride: int) -> State:
+    """The state fitted to means of ``stride`` x ``stride`` pixels as single pixels would show it: narrower, by the
+    variance of such a block, and higher."""
+    sigma2 = np.exp(2 * state.shape.log_sigma)
+    narrower = np.maximum(sigma2 - (stride**2 - 1) / 12, 0.25 * sigma2)
+    amplitude = state.amplitude * (sigma2 / narrower)[problem.group]
+    return replace(state, amplitude=amplitude, shape=replace(state.shape, log_sigma=0.5 * np.log(narrower)))
 
 
 class _Descent:

@@ -16,7 +16,7 @@ from .engine import Gradient, Known, Steps
 from .normal import Factor, Normal, NormalEquations
 from .problem import FAINTEST, Problem, State
 from .profile import Evaluated, evaluate, pulls, shape_slopes
-from .tiles import Chunk, cut, hats
+from .tiles import Chunk, averaged, cut, hats, phase
 
 Floats = NDArray[np.float64]
 
@@ -69,13 +69,21 @@ def _pixel_mask(problem: Problem) -> NDArray[np.bool_]:
     return mask & np.isfinite(problem.image)
 
 
+def _sampled(image: NDArray[np.floating], stride: int) -> Floats:
+    """The image, flat, with every ``stride``-th pixel standing for those around it."""
+    x0, y0 = phase((image.shape[0], image.shape[1]), stride)
+    full = np.nan_to_num(image.astype(float))
+    full[y0::stride, x0::stride] = np.nan_to_num(averaged(image, stride))
+    return full.ravel()
+
+
 class ArraySums:
     """Evaluates model, gradient and curvature of a problem on a device."""
 
     def __init__(self, problem: Problem, width: float, device: Device = CPU) -> None:
         self.problem, self.width, self.device = problem, width, device
         self.pixel_mask = _pixel_mask(problem)
-        self.image = device.up(np.nan_to_num(problem.image).ravel())
+        self._images: dict[int, Any] = {}
         self.mask = device.up(self.pixel_mask.ravel())
         self._grids: dict[int, _Grid] = {}
         bright = np.abs(problem.image[self.pixel_mask])
@@ -98,6 +106,7 @@ class ArraySums:
             )
             knots = hats(shape, problem.spacing)
             equations = NormalEquations([c.columns for c in host], problem.group, (len(knots[1]), len(knots[0])))
+            self._images[stride] = self.device.up(_sampled(problem.image, stride))
             self._grids[stride] = _Grid([c.on(self.device) for c in host], stride, equations)
         return self._grids[stride]
 
@@ -122,7 +131,7 @@ class ArraySums:
     def rest(self, state: State) -> tuple[Floats, Floats]:
         """Image minus model, and weight (ny, nx), both zero where no pixel is used."""
         xp = self.device.xp
-        rest, weight = xp.zeros(self.image.shape), xp.zeros(self.image.shape)
+        rest, weight = xp.zeros(self.mask.shape), xp.zeros(self.mask.shape)
         for chunk in self.grid(1).chunks:
             seen, inside = self._see(chunk, state), chunk.inside
             weight[chunk.pixels[inside]] = seen.weight[inside]
@@ -145,7 +154,7 @@ class ArraySums:
         weight = (self.mask[chunk.pixels] & chunk.inside) * 1.0
         if problem.weights == "poisson":
             weight /= xp.maximum(model, self.faintest)
-        residual = weight * (self.image[chunk.pixels] - model)
+        residual = weight * (self._images[chunk.stride][chunk.pixels] - model)
         return _Seen(model, weight, residual, at, value, within, amplitude, sigma, dx, dy, rows)
 
     def _add(self, total: Normal, grid: _Grid, number: int, state: State, curvature: bool) -> None:

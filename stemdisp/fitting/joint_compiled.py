@@ -16,18 +16,22 @@ from ..backend import Device
 from .engine import Gradient, Known, Steps
 from .kernel import _kernel
 from .problem import Problem, State
-from .tiles import SMOOTHNESS, hats, phase
+from .tiles import SMOOTHNESS, averaged, hats, phase
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 log = logging.getLogger(__name__)
 
-PRECISION, MOST_ITERATIONS = 1e-3, 200
+PRECISION, MOST_ITERATIONS = 1e-2, 200
 """To which fraction the residual of the equations is reduced, and in how many iterations at most."""
 
 NEIGHBOURHOOD = 16
 """Columns whose parameters are left free when the covariance of one of them is taken."""
+
+
+CUT = 0.6
+"""A column nearer to the frame than this share of its radius is cut by it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ class CompiledSums:
         self._grids: dict[int, _Grid] = {}
         self._last: dict[int, _Rendered] = {}
         self._pairs: Ints | None = None
+        self._cut = np.zeros(self.elements, dtype=bool)
+        inner = np.minimum(problem.start, np.array([shape[1] - 1, shape[0] - 1]) - problem.start).min(axis=1)
+        self._cut[: self.columns] = inner < CUT * problem.radius
         self._group = problem.group.astype(np.int32)
         self.floor = self._faintest()
 
@@ -95,7 +102,7 @@ class CompiledSums:
         if stride not in self._grids:
             problem = self.problem
             x0, y0 = (int(p) for p in phase((problem.image.shape[0], problem.image.shape[1]), stride))
-            part = problem.image[y0::stride, x0::stride]
+            part = averaged(problem.image, stride)
             ny, nx = part.shape
             row = -(-nx // _kernel.BIN) * _kernel.BIN + _kernel.MARGIN
             flat = np.full(ny * row + _kernel.MARGIN, np.nan, dtype=self._dtype)
@@ -119,7 +126,7 @@ class CompiledSums:
             state.amplitude,
             0.5 * np.exp(-2 * shape.log_sigma)[problem.group],
             self._group,
-            [m[0, 0], m[0, 1], m[1, 1], m1, m2, shape.tail, np.exp(-2 * shape.log_ratio)],
+            [m[0, 0], m[0, 1], m[1, 1], m1, m2, shape.tail, np.exp(-2 * shape.log_ratio), problem.tail],
             state.background.reshape(len(self.knots[1]), len(self.knots[0])),
             [self.knots[0][0], self.knots[1][0], problem.spacing],
             [grid.shape[1], grid.shape[0], grid.row],
@@ -161,8 +168,7 @@ class CompiledSums:
         seen = self._render(state, stride)
         if self._pairs is None:
             self._pairs = _pairs(self.problem, self.knots)
-        blocks = np.zeros((len(self._pairs), 9))
-        _kernel.pairs(seen.tables, seen.weight, self._pairs, blocks, self.threads)
+        blocks = self._blocks(seen, stride)
         size = len(seen.weight)
         slopes = np.zeros((self.groups + 4, size), dtype=self._dtype)
         for g in range(self.groups):
@@ -177,6 +183,26 @@ class CompiledSums:
         weight = np.where(seen.weight > 0, seen.weight, 1)
         corner = np.einsum("sp,tp,p->st", slopes, slopes, 1 / weight, dtype=np.float64)
         return CompiledCurvature(self, self._pairs, blocks, border, corner)
+
+    def _blocks(self, seen: _Rendered, stride: int) -> Floats:
+        """(m, 9) products of the derivatives of each pair.
+
+        Columns that the frame cuts are sampled too unevenly by every n-th pixel; where all pixels have been seen at this
+        state, those pairs take all.
+        """
+        assert self._pairs is not None
+        pairs, whole = self._pairs, self._last.get(1)
+        blocks = np.zeros((len(pairs), 9))
+        if stride == 1 or whole is None or whole.state is not seen.state:
+            _kernel.pairs(seen.tables, seen.weight, pairs, blocks, self.threads)
+            return blocks
+        cut = self._cut[pairs].all(axis=1)
+        for chosen, image, factor in ((~cut, seen, 1.0), (cut, whole, stride**-2.0)):
+            rows = np.flatnonzero(chosen)
+            part = np.zeros((len(rows), 9))
+            _kernel.pairs(image.tables, image.weight, pairs[rows], part, self.threads)
+            blocks[rows] = factor * part
+        return blocks
 
     def rest(self, state: State) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Image minus model, and weight (ny, nx), both zero where no pixel is used."""
@@ -223,10 +249,12 @@ class CompiledCurvature:
     def factorise(self, state: State, shape_free: NDArray[np.bool_], known: Known, damping: float) -> CompiledFactor:
         """Ready to solve for what is free."""
         chosen = np.flatnonzero(shape_free)
+        # Before any height is known, all are alike.
+        height = state.amplitude if state.amplitude.any() else np.ones(self.sums.columns)
         equations = _kernel.Equations(self.pairs, self._with(known), self.sums.columns, self.sums.elements)
         border = np.ascontiguousarray(self.border[chosen].reshape(len(chosen), 3 * self.sums.elements))
         corner = np.ascontiguousarray((self.corner + np.diag(known.shape))[np.ix_(chosen, chosen)])
-        return CompiledFactor(self, equations, self._free(state), border, corner, chosen, damping)
+        return CompiledFactor(self, equations, self._free(state), border, corner, chosen, height, damping)
 
     def covariance(self, state: State, known: Known) -> Floats:
         """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well."""
@@ -256,6 +284,7 @@ class CompiledFactor:
     border: Floats
     corner: Floats
     chosen: NDArray[np.int64]
+    height: Floats
     damping: float
 
     def step(self, gradient: Gradient, background: Floats) -> Steps:
@@ -272,6 +301,8 @@ class CompiledFactor:
             sums.problem.tied.astype(np.int32),
             self.border,
             self.corner,
+            sums._group,
+            self.height,
             own.ravel(),
             gradient.shape[self.chosen],
             x,

@@ -73,6 +73,12 @@ feel."""
 TAIL_START = 0.1
 """Tail weight the fit starts from."""
 
+FEWEST_SCATTERED, LEAST_SPREAD = 30, 0.1
+"""Columns that tell how far oxygen is scattered; it is not held tighter than to this share of the recipe's spread."""
+
+MOSTLY_KNOWN = 0.5
+"""A column whose position is known beforehand to more than this share is held."""
+
 WEAK_SNR, WEAK_SHARE = 3.0, 1 / 3
 """A column is weak below this many standard deviations, or this share of its site's median contrast."""
 
@@ -106,13 +112,14 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
     problem, n = _problem(signal, columns, lattice, recipe, width)
     problem, joint = _joint(problem, width, recipe, device)
     strength = lattice.motif.contrast(signal.name)[columns.site]
-    again = np.flatnonzero((strength < 1) & joint.state.free[:n])
+    again = np.flatnonzero((strength < 1) & joint.state.free[:n] & ~np.isfinite(problem.known[:n]))
     window = max(scale * recipe.weak_window, WINDOW_WIDTHS * float(np.exp(joint.state.shape.log_sigma).max()))
     local = _refit(signal, problem, joint, again, window, recipe, device)
     table = _table(signal, columns, problem, joint, again, local)
     moving = joint.moving[: len(columns)].copy()
     moving[again] = local.moving
     flags = _flags(signal, table, problem, lattice, joint.runaway[: len(columns)], moving)
+    flags = flags | np.where(joint.beforehand[: len(columns)] > MOSTLY_KNOWN, int(Flag.HELD), 0)
     shoulder = _shoulders(signal, table.replace(flags=flags), lattice, problem, joint)
     return table.replace(flags=flags | np.where(shoulder & problem.free[: len(columns)], int(Flag.UNRESOLVED), 0))
 
@@ -138,11 +145,31 @@ def _joint(problem: Problem, width: float, recipe: RefineSection, device: Device
         if _confined(start, problem):
             joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
             if _confined(joint.state, problem):
-                return problem, joint
+                return _as_scattered(problem, joint, recipe, device)
         problem = replace(problem, tail=False)
-    return problem, fit(
-        problem, initial_state(problem, sigma, 0.0), max_iterations=recipe.max_iterations, device=device
-    )
+    start = initial_state(problem, sigma, 0.0)
+    joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
+    return _as_scattered(problem, joint, recipe, device)
+
+
+def _as_scattered(
+    problem: Problem, joint: JointFit, recipe: RefineSection, device: Device
+) -> tuple[Problem, JointFit]:
+    """The fit again with columns known beforehand held as tightly as the fit says they are scattered (empirical Bayes):
+    the variance of their departures from where they were expected, less what counting noise gives."""
+    of = joint.state.free & np.isfinite(problem.known) & np.isfinite(joint.beforehand)
+    if of.sum() < FEWEST_SCATTERED:
+        return problem, joint
+    share = 1 - joint.beforehand[of]  # of the image in what is known of a position
+    away = (joint.state.xy[of] - problem.start[of]) / share[:, None]
+    # A median of squares is that of a normal distribution, whatever a few outliers do.
+    scatter = np.median(away**2, axis=0).mean() / 0.4549
+    noise = np.median(problem.known[of] ** 2 * (1 - share) / share)
+    spread = float(np.sqrt(max(scatter - noise, LEAST_SPREAD**2 * problem.known[of].max() ** 2)))
+    if spread >= problem.known[of].max():
+        return problem, joint
+    problem = replace(problem, known=np.where(np.isfinite(problem.known), spread, np.inf))
+    return problem, fit(problem, joint.state, max_iterations=recipe.max_iterations, near=True, device=device)
 
 
 def _confined(state: State, problem: Problem) -> bool:
@@ -189,8 +216,11 @@ def _problem(
     bright = strength[site] == 1
     free = np.zeros(len(xy), dtype=bool)
     free[:n] = _framed(signal, columns, lattice)
+    known = np.full(len(xy), np.inf)
     if signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed":
         free &= ~motif.oxygen[site]
+    if signal.contrast > 0 and recipe.oxygen_in_haadf == "near":
+        known[motif.oxygen[site]] = recipe.oxygen_spread / 100 * scale
     group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
     tail = recipe.profile == "tailed" and signal.contrast > 0
     held = ~free & motif.oxygen[site]
@@ -204,7 +234,7 @@ def _problem(
         free=free,
         tied=np.concatenate([np.full((n, 3), -1), tied]),
         spacing=recipe.background_spacing * float(np.linalg.norm(lattice.cell, axis=1).min()),
-        known=np.full(len(xy), np.inf),
+        known=known,
         limit=np.full(len(xy), LIMIT * motif.shortest_distance_A * scale),
         tolerance=recipe.tolerance * np.where(bright, 1.0, LOOSE),
         weights=recipe.weights,

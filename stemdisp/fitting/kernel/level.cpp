@@ -25,7 +25,7 @@ void render_bins(const Image& in, const T* image, T* residual, T* weight, double
 
 template <class T>
 void render_all(const Image& in, const T* image, T* residual, T* weight, double* totals, int from, int to) {
-    (in.profile.tail > 0 ? render_bins<T, true> : render_bins<T, false>)(in, image, residual, weight, totals, from, to);
+    (in.profile.tailed ? render_bins<T, true> : render_bins<T, false>)(in, image, residual, weight, totals, from, to);
 }
 
 // Four rows at a time: more sums than that do not stay in registers.
@@ -39,7 +39,7 @@ void slopes_bins(const Image& in, int group, const T* weight, T* const* images, 
 
 template <class T>
 void slopes_all(const Image& in, int group, const T* weight, T* const* images, int from, int to) {
-    (in.profile.tail > 0 ? slopes_bins<T, true> : slopes_bins<T, false>)(in, group, weight, images, from, to);
+    (in.profile.tailed ? slopes_bins<T, true> : slopes_bins<T, false>)(in, group, weight, images, from, to);
 }
 
 template <class T, bool TAIL>
@@ -50,7 +50,7 @@ void gather_columns(const Image& in, const T* residual, double* sums, int from, 
 
 template <class T>
 void gather_all(const Image& in, const T* residual, double* sums, int from, int to) {
-    (in.profile.tail > 0 ? gather_columns<T, true> : gather_columns<T, false>)(in, residual, sums, from, to);
+    (in.profile.tailed ? gather_columns<T, true> : gather_columns<T, false>)(in, residual, sums, from, to);
 }
 
 template <class T, bool TAIL, int IMAGES>
@@ -78,7 +78,7 @@ void project_images(const Image& in, const T* const* images, int count, double* 
 
 template <class T>
 void project_all(const Image& in, const T* const* images, int count, double* sums, int from, int to) {
-    (in.profile.tail > 0 ? project_images<T, true> : project_images<T, false>)(in, images, count, sums, from, to);
+    (in.profile.tailed ? project_images<T, true> : project_images<T, false>)(in, images, count, sums, from, to);
 }
 
 template <class T, bool TAIL>
@@ -101,7 +101,7 @@ void pairs_elements(const Image& in, const T* weight, const int* pairs, double* 
 
 template <class T>
 void pairs_all(const Image& in, const T* weight, const int* list, double* blocks, int from, int to) {
-    (in.profile.tail > 0 ? pairs_elements<T, true> : pairs_elements<T, false>)(in, weight, list, blocks, from, to);
+    (in.profile.tailed ? pairs_elements<T, true> : pairs_elements<T, false>)(in, weight, list, blocks, from, to);
 }
 
 template <class T>

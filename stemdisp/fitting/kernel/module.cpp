@@ -64,14 +64,15 @@ struct Tables {
         const size_t n = radius.shape(0);
         require(xy.shape(0) == n && xy.shape(1) == 2 && start.shape(0) == n && start.shape(1) == 2, "xy, start: (n, 2)");
         require(amplitude.shape(0) == n && half.shape(0) == n && group.shape(0) == n, "amplitude, half, group: (n,)");
-        require(profile.size() == 7 && knot_grid.size() == 3 && size.size() == 3 && grid.size() == 3 && variance.size() == 3,
-                "profile (7), knot grid (3), size (3), grid (3), variance (3)");
+        require(profile.size() == 8 && knot_grid.size() == 3 && size.size() == 3 && grid.size() == 3 && variance.size() == 3,
+                "profile (8), knot grid (3), size (3), grid (3), variance (3)");
         require(size[0] > 0 && size[1] > 0 && size[2] >= (size[0] + BIN - 1) / BIN * BIN + MARGIN, "size: nx, ny, stride");
         require(knots.shape(0) >= 2 && knots.shape(1) >= 2, "knots: at least 2 x 2");
         in.raster = {size[0], size[1], size[2], grid[0], grid[1], grid[2]};
         in.columns = {int(n), xy.data(), start.data(), radius.data(), amplitude.data(), half.data(), group.data()};
         in.knots = {int(knots.shape(1)), int(knots.shape(0)), knot_grid[0], knot_grid[1], knot_grid[2], knots.data()};
-        in.profile = {profile[0], profile[1], profile[2], profile[3], profile[4], profile[5], profile[6]};
+        in.profile = {profile[0], profile[1], profile[2], profile[3], profile[4], profile[5], profile[6],
+                      profile[7] != 0};
         in.variance = {variance[0], variance[1], variance[2]};
         in.bins = {(size[0] + BIN - 1) / BIN, (size[1] + BIN - 1) / BIN, first.data(), column.data()};
         const size_t bins = size_t(in.bins.nx) * in.bins.ny;

@@ -96,14 +96,6 @@ class Solver {
             if (s.tied[3 * c] >= 0) tied.push_back(c);
         corner.assign(s.corner, s.corner + s.shared * s.shared);
         for (int i = 0; i < s.shared; ++i) corner[i * s.shared + i] *= 1 + s.damping + 1e-9;
-        factor = corner;
-        if (s.shared && !factorise(factor.data(), s.shared)) {
-            factor.assign(s.shared * s.shared, 0.0);
-            for (int i = 0; i < s.shared; ++i) {
-                const double d = corner[i * s.shared + i];
-                factor[i * s.shared + i] = d > 0 ? std::sqrt(d) : 1.0;
-            }
-        }
         border.reserve(s.shared);
         for (int k = 0; k < s.shared; ++k) {
             border.emplace_back(s.elements);
@@ -112,6 +104,7 @@ class Solver {
                     border[k].v[4 * size_t(e) + i] =
                         counts(e, i) ? float(s.border[(size_t(k) * s.elements + e) * 3 + i]) : 0.0f;
         }
+        prepare_common();
     }
 
     int run(const double* g, const double* h, double* x_out, double* y_out, double tolerance, int most) {
@@ -244,15 +237,61 @@ class Solver {
         return product;
     }
 
+    // What all columns can do together: the heights of a group grow, the background rises, a shared parameter changes.
+    // Each touches everything, so that steps of single elements find it slowly; its equations are solved exactly.
+    void prepare_common() {
+        for (int g = 0; g <= s.groups; ++g) {
+            Field f(s.elements);
+            bool any_free = false;
+            for (int e = 0; e < s.elements; ++e)
+                if (e < s.columns ? g < s.groups && s.group[e] == g : g == s.groups) {
+                    const float value = e < s.columns ? float(s.height[e]) : 1.0f;
+                    if (s.free[3 * size_t(e)]) f.v[4 * size_t(e)] = value, any_free = any_free || value != 0;
+                }
+            if (any_free) common.push_back(f);
+        }
+        const int n = int(common.size()), size = n + s.shared;
+        coarse.assign(size * size, 0.0);
+        Field product(s.elements);
+        const std::vector<double> none(s.shared, 0.0);
+        std::vector<double> with_shared(s.shared);
+        for (int i = 0; i < n; ++i) {
+            apply(common[i], none, product, with_shared);
+            for (int j = 0; j <= i; ++j)
+                coarse[i * size + j] = coarse[j * size + i] = sum([&](int e) { return common[j].get(e) * product.get(e); });
+            for (int k = 0; k < s.shared; ++k)
+                coarse[i * size + n + k] = coarse[(n + k) * size + i] = with_shared[k];
+        }
+        for (int k = 0; k < s.shared; ++k)
+            for (int l = 0; l < s.shared; ++l) coarse[(n + k) * size + n + l] = corner[k * s.shared + l];
+        for (int i = 0; i < size; ++i) coarse[i * size + i] *= 1 + 1e-9;
+        std::vector<double> diagonal(size);
+        for (int i = 0; i < size; ++i) diagonal[i] = coarse[i * size + i];
+        if (!factorise(coarse.data(), size)) {
+            coarse.assign(size * size, 0.0);
+            for (int i = 0; i < size; ++i) coarse[i * size + i] = diagonal[i] > 0 ? std::sqrt(diagonal[i]) : 1.0;
+        }
+    }
+
     // (z, w): approximately the inverse curvature times (r, q); returns their product with (r, q).
     double precondition(const Field& r, const std::vector<double>& q, Field& z, std::vector<double>& w) {
+        const int n = int(common.size());
+        std::vector<double> t(n + s.shared);
+        for (int i = 0; i < n; ++i) t[i] = sum([&](int e) { return common[i].get(e) * r.get(e); });
+        for (int k = 0; k < s.shared; ++k) t[n + k] = q[k];
+        if (!t.empty()) backsolve(coarse.data(), n + s.shared, t.data());
         share(s.elements, [&](int a, int b) {
-            for (int e = a; e < b; ++e) z.set(e, times(&inverse[12 * size_t(e)], &r.v[4 * size_t(e)]));
+            for (int e = a; e < b; ++e) {
+                Four own_step = times(&inverse[12 * size_t(e)], &r.v[4 * size_t(e)]);
+                for (int i = 0; i < n; ++i) own_step = own_step + Four(float(t[i])) * common[i].get(e);
+                z.set(e, own_step);
+            }
         });
-        w = q;
-        if (s.shared) backsolve(factor.data(), s.shared, w.data());
         double product = sum([&](int e) { return r.get(e) * z.get(e); });
-        for (int k = 0; k < s.shared; ++k) product += q[k] * w[k];
+        for (int k = 0; k < s.shared; ++k) {
+            w[k] = t[n + k];
+            product += q[k] * w[k];
+        }
         return product;
     }
 
@@ -260,9 +299,9 @@ class Solver {
     const Share& share;
     std::vector<float> own, inverse, around;
     Field full;
-    std::vector<double> corner, factor;
+    std::vector<double> corner, coarse;
     std::vector<int> tied;
-    std::vector<Field> border;
+    std::vector<Field> border, common;
 };
 
 // The pair of two elements, or -1.

@@ -18,6 +18,9 @@ struct System {
     const int* tied;            // (columns, 3) elements whose mean amplitude a column takes, or -1
     const double* border;       // (S, 3 E) curvature of shared and own parameters
     const double* corner;       // (S, S)
+    int groups;                 // kinds of columns
+    const int* group;           // (columns,) kind of each
+    const double* height;       // (columns,) amplitude of each
     double damping;             // added to the diagonal, relative to it
 };
 

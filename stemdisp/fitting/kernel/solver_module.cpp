@@ -110,24 +110,29 @@ struct Equations {
     }
 
     System system(const Array<const unsigned char, 2>& free, const Array<const int, 2>& tied, const double* border,
-                  const double* corner, int shared, double damping) const {
+                  const double* corner, int shared, const int* group, const double* height, double damping) const {
         require(int(free.shape(0)) == elements && free.shape(1) == 3, "free: (elements, 3)");
         require(int(tied.shape(0)) == columns && tied.shape(1) == 3, "tied: (columns, 3)");
         for (size_t k = 0; k < tied.shape(0) * 3; ++k)
             require(tied.data()[k] >= -1 && tied.data()[k] < columns, "tied: out of range");
-        return {columns,     elements,    shared,       pair.data(), block.data(), first.data(), other.data(),
-                entry.data(), own.data(), free.data(), tied.data(), border,       corner,       damping};
+        int groups = 0;
+        for (int c = 0; c < (group ? columns : 0); ++c) groups = group[c] >= groups ? group[c] + 1 : groups;
+        return {columns,      elements,   shared,      pair.data(), block.data(), first.data(), other.data(), entry.data(),
+                own.data(),   free.data(), tied.data(), border,      corner,       groups,       group,        height,
+                damping};
     }
 
     int solve(Array<const unsigned char, 2> free, Array<const int, 2> tied, Array<const double, 2> border,
-              Array<const double, 2> corner, Array<const double, 1> gradient, Array<const double, 1> shared_gradient,
+              Array<const double, 2> corner, Array<const int, 1> group, Array<const double, 1> height,
+              Array<const double, 1> gradient, Array<const double, 1> shared_gradient,
               Array<double, 1> x, Array<double, 1> y, double damping, double tolerance, int most, int threads) const {
         const int shared = int(shared_gradient.shape(0));
         const size_t size = size_t(elements) * 3;
         require(int(border.shape(0)) == shared && border.shape(1) == size, "border: (S, 3 E)");
         require(int(corner.shape(0)) == shared && int(corner.shape(1)) == shared, "corner: (S, S)");
         require(gradient.shape(0) == size && x.shape(0) == size && int(y.shape(0)) == shared, "gradient, x: (3 E,), y: (S,)");
-        const System s = system(free, tied, border.data(), corner.data(), shared, damping);
+        require(int(group.shape(0)) == columns && int(height.shape(0)) == columns, "group, height: (columns,)");
+        const System s = system(free, tied, border.data(), corner.data(), shared, group.data(), height.data(), damping);
         nb::gil_scoped_release release;
         return stemdisp::solve(s, gradient.data(), shared_gradient.data(), x.data(), y.data(), tolerance, most,
                                sharing(threads));
@@ -138,7 +143,7 @@ struct Equations {
         require(result.shape(0) == near.shape(0) && result.shape(1) == 9, "near (n, m), result (n, 9)");
         for (size_t k = 0; k < near.shape(0) * near.shape(1); ++k)
             require(near.data()[k] >= 0 && near.data()[k] < elements, "near: out of range");
-        const System s = system(free, tied, nullptr, nullptr, 0, 0.0);
+        const System s = system(free, tied, nullptr, nullptr, 0, nullptr, nullptr, 0.0);
         nb::gil_scoped_release release;
         stemdisp::covariance(s, near.data(), int(near.shape(0)), int(near.shape(1)), result.data(), sharing(threads));
     }

@@ -30,6 +30,7 @@ struct Profile {
     double m00, m01, m11;     // metric M
     double m1, m2;            // its stretch
     double tail, wide;        // w and 1 / k^2
+    bool tailed;              // whether there is a tail at all, be its weight 0 at the moment
 };
 
 // Variance of a pixel is offset + gain * model, at least floor.
