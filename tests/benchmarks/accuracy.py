@@ -75,6 +75,7 @@ def family_table(plan: Plan) -> Table:
         case = (f"[{format_indices(family.zone)}]", f"{family.tail:g}", f"{family.peak_counts:g}")
         for site in SITES:
             rows.append((*case, f"{family.pixel_pm / 100:g}", site, *_of_site(found, site)))
+            say("  " + "  ".join(rows[-1][4:]))
     head = ("zone", "tail", "counts", "A per px", "site", "n", "rms (pm)", "bound (pm)", "rms / bound", "bias (pm)")
     return Table(
         "Parametric family",
