@@ -27,11 +27,12 @@ class Grid:
 
     def at(self, hk: Ints) -> Ints:
         """(...) numbers of cells (..., 2)."""
-        place = np.asarray(hk) - self.low
-        inside = ((place >= 0) & (place < self.numbers.shape)).all(axis=-1)
+        h, k = hk[..., 0] - self.low[0], hk[..., 1] - self.low[1]
+        height, width = self.numbers.shape
+        inside = (h >= 0) & (h < height) & (k >= 0) & (k < width)
         if not self.numbers.size:
             return np.full(inside.shape, -1, dtype=np.int64)
-        return np.where(inside, self.numbers[tuple(np.moveaxis(np.where(inside[..., None], place, 0), -1, 0))], -1)
+        return np.where(inside, self.numbers.ravel()[np.where(inside, h * width + k, 0)], -1)
 
     def put(self, hk: Ints, numbers: Ints) -> None:
         """Set the numbers (n,) of cells (n, 2), growing where they lie outside."""

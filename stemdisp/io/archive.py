@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -42,6 +43,10 @@ NOUNS: dict[str, type[Any]] = {
 
 LEVEL = 1
 """Deflate level: noise compresses little, tables of whole numbers well; higher levels cost time for nothing."""
+
+SAMPLE, WORTH = 1 << 16, 0.25
+"""An array of which so many bytes shrink to less than this part is deflated. Others are stored as they are: pixels
+would take longer than the analysis, and counts shrink to a third at best."""
 
 
 def _encode(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
@@ -97,12 +102,20 @@ def _decode(node: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     return node
 
 
+def _shrinks(array: NDArray[Any]) -> bool:
+    """Whether the middle of an array takes much less room deflated."""
+    flat = array.reshape(-1)
+    half = max(1, SAMPLE // 2 // max(1, flat.itemsize))
+    sample = flat[max(0, len(flat) // 2 - half) : len(flat) // 2 + half].tobytes()
+    return len(zlib.compress(sample, LEVEL)) < WORTH * len(sample)
+
+
 def _write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """An .npz file whose bytes depend on the arrays alone (``numpy.savez`` writes the time of day into it)."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")
-            member.compress_type = zipfile.ZIP_DEFLATED
+            member.compress_type = zipfile.ZIP_DEFLATED if _shrinks(array) else zipfile.ZIP_STORED
             member._compresslevel = LEVEL  # type: ignore[attr-defined]  # public only from Python 3.13 on
             with archive.open(member, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)

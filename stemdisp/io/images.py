@@ -64,7 +64,9 @@ class Frames:
 
 
 def _varies(pixels: NDArray[Any]) -> bool:
-    low, high = np.fmin.reduce(pixels, axis=None), np.fmax.reduce(pixels, axis=None)
+    low, high = pixels.min(), pixels.max()
+    if np.isnan(low):  # a minimum that is NaN says only that one pixel is; looking past those takes longer
+        low, high = np.fmin.reduce(pixels, axis=None), np.fmax.reduce(pixels, axis=None)
     return bool(low < high)
 
 
@@ -81,6 +83,8 @@ def _bad(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Pixels that no detector gives; None where there are none."""
     if pixels.dtype.kind != "f":
         return None
+    if -BEYOND_ANY_DETECTOR < pixels.min() and pixels.max() < BEYOND_ANY_DETECTOR:
+        return None
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(pixels) < BEYOND_ANY_DETECTOR)
     return bad if bad.any() else None
@@ -88,7 +92,9 @@ def _bad(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
 
 def missing(pixels: NDArray[Any]) -> int:
     """Number of pixels that are NaN."""
-    return int(np.isnan(pixels).sum()) if pixels.dtype.kind == "f" else 0
+    if pixels.dtype.kind != "f" or not np.isnan(pixels.min()):
+        return 0
+    return int(np.isnan(pixels).sum())
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

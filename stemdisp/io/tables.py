@@ -222,7 +222,7 @@ def write_csv(table: Mapping[str, NDArray[Any]], path: Path) -> None:
         file.write(",".join(_safe(name) for name in table) + "\n")
         for first in range(0, n, ROWS):
             cells = [_cells_of(values[first : first + ROWS]) for values in table.values()]
-            file.writelines(f"{line}\n" for line in compute.binary_join_element_wise(*cells, ",").to_pylist())
+            file.write("\n".join([*compute.binary_join_element_wise(*cells, ",").to_pylist(), ""]))
 
 
 def write_parquet(table: Mapping[str, NDArray[Any]], path: Path) -> None:

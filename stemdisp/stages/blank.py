@@ -56,6 +56,8 @@ def blank(part: Part, lattice: Lattice, columns: Columns, fewest: int) -> list[P
     free = np.ones([-(-size // step) for size in image.shape], dtype=bool)
     x, y = _pixels(columns, image.shape)
     free[y // step, x // step] = False
+    if not _has_room(free, int(reach / step / 2**0.5) - 1):
+        return []
     numbers = np.asarray(label(np.asarray(distance_transform_edt(free)) * step > reach)[0])
     x, y = _pixels(part.peaks, image.shape)
     room = fewest * abs(float(np.linalg.det(lattice.cell)))
@@ -72,6 +74,15 @@ def blank(part: Part, lattice: Lattice, columns: Columns, fewest: int) -> list[P
         moved = peaks.replace(xy=peaks.xy - corner)
         left.append(Part(replace(part.signal, image=piece), moved, part.corner + corner))
     return sorted(left, key=lambda one: -len(one.peaks))
+
+
+def _has_room(free: NDArray[np.bool_], side: int) -> bool:
+    """Whether a square of blocks is free: without one every place is within reach, a corner of the frame too."""
+    if not 0 < side < min(free.shape):
+        return True
+    taken = np.pad(np.cumsum(np.cumsum(~free, axis=0), axis=1), ((1, 0), (1, 0)))
+    inside = taken[side:, side:] - taken[:-side, side:] - taken[side:, :-side] + taken[:-side, :-side]
+    return bool((inside == 0).any())
 
 
 def _pixels(columns: Columns, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

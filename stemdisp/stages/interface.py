@@ -137,9 +137,9 @@ def _facing(columns: Columns, lattice: Lattice, shape: tuple[int, int]) -> tuple
     """Rows of reference columns beside the outside, and the places (n, 2) px of the outside's cells.
 
     The frame is filled with the cells of the lattice; empty ones that hang together in a large enough piece are outside
-    (skimage.measure.label), single ones are missing columns.
+    (scipy.ndimage.label), single ones are missing columns.
     """
-    from skimage.measure import label
+    from scipy.ndimage import label
 
     rows = np.flatnonzero(columns.of_site(lattice.motif.material.reference))
     corners = np.array([[0, 0], [shape[1], 0], [0, shape[0]], [shape[1], shape[0]]], dtype=float)
@@ -152,8 +152,10 @@ def _facing(columns: Columns, lattice: Lattice, shape: tuple[int, int]) -> tuple
     inside = ((places > margin) & (places < np.array([shape[1], shape[0]]) - 1 - margin)).all(axis=-1)
     occupied = np.zeros(inside.shape, dtype=bool)
     occupied[tuple((columns.hk[rows] - low).T)] = True
-    pieces = label(inside & ~occupied, connectivity=1)
-    outside = np.isin(pieces, [n for n in range(1, pieces.max() + 1) if (pieces == n).sum() >= LARGE_PIECE])
+    pieces = np.asarray(label(inside & ~occupied)[0])
+    large = np.bincount(pieces.ravel()) >= LARGE_PIECE
+    large[0] = False
+    outside = large[pieces]
     h, k = (columns.hk[rows] - low).T
     beside = outside[h + 1, k] | outside[h - 1, k] | outside[h, k + 1] | outside[h, k - 1]
     return rows[beside], places[outside]
