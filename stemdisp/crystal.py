@@ -121,6 +121,11 @@ class Motif:
         return float(self._distances_A.min())
 
     @property
+    def nearest_A(self) -> Floats:
+        """(S,) distance of each site's columns to the nearest column of any, in angstrom."""
+        return np.asarray(self._distances_A.min(axis=1))
+
+    @property
     def closest(self) -> tuple[str, str]:
         """The two sites whose columns come closest to each other."""
         one, other = np.unravel_index(int(self._distances_A.argmin()), self._distances_A.shape)

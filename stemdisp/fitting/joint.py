@@ -58,7 +58,11 @@ def fit(
     fine = problem.tolerance
     rough = [] if near or coarse == 1 else [(coarse, np.maximum(10 * fine, ROUGH), FEW_LEFT)]
     for stride, target, left in [*rough, (1, fine, 0.0)]:
-        if rough and stride == 1:
+        if stride > 1:
+            # Until all else has found its place, what is known beforehand stays there.
+            state = replace(state, free=state.free & ~np.isfinite(problem.known))
+        elif rough:
+            state = replace(state, free=problem.free & ~runaway)
             state = _sharpened(problem, state, coarse)
         descent = _Descent(problem, engine, stride, coarse, first=not near and iterations == 0)
         moved[:] = np.inf
@@ -70,7 +74,7 @@ def fit(
     used = int(np.count_nonzero(weight))
     squares = float(np.einsum("yx,yx,yx->", weight, rest, rest, dtype=np.float64))
     chi2 = squares / max(float(used - 3 * state.free.sum() - len(state.background)), 1.0)
-    curvature, known = engine.curvature(state, coarse), _known(problem, state, chi2, coarse)
+    curvature, known = engine.curvature(state, coarse), _known(problem, state, chi2 / coarse**2)
     covariance = curvature.covariance(state, known) * (chi2 / coarse**2)
     beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     return JointFit(
@@ -104,7 +108,7 @@ class _Descent:
             # The sparse samples misjudge something at the frame: take the curvature from all pixels from now on.
             self.curve, self.factor = self.stride, None
         self.chi2 = gradient.chi2
-        known = _known(self.problem, state, gradient.chi2, self.curve)
+        known = _known(self.problem, state, gradient.chi2 * (self.stride / self.curve) ** 2)
         if self.factor is None or not self.settled:
             # While columns are far from where they belong the profile stays round, or it would stretch towards them.
             far = bool((moved[state.free] > FAR).mean() > FEW) if state.free.any() else False
@@ -123,11 +127,11 @@ class _Descent:
         return new, after, fled
 
 
-def _known(problem: Problem, state: State, chi2: float, stride: int) -> Known:
-    """What is known beforehand, in units of curvature over every ``stride``-th pixel."""
+def _known(problem: Problem, state: State, chi2: float) -> Known:
+    """What is known beforehand, in units of a curvature whose inverse times ``chi2`` is a covariance."""
     shape = np.zeros(len(state.shape.log_sigma) + 4)
     shape[-1] = chi2 / RATIO_SPREAD**2
-    return Known(chi2 / (problem.known * stride) ** 2, shape)
+    return Known(chi2 / problem.known**2, shape)
 
 
 def _towards_known(problem: Problem, state: State, gradient: Gradient, known: Known) -> Gradient:
@@ -147,6 +151,10 @@ def _moved(
     xy = state.xy + move
     fled = state.free & (np.hypot(*(xy - problem.start).T) > problem.limit)
     xy[fled] = problem.start[fled]
+    # What nothing is seen of moves with those it takes its height from.
+    follow = problem.tied[:, 0] >= 0
+    led = problem.tied[follow]
+    xy[follow] = problem.start[follow] + (xy[led] - problem.start[led]).mean(axis=1)
     new = State(
         xy,
         state.amplitude + steps.columns[:, 0],

@@ -64,11 +64,17 @@ CORE_A, CORE_SHARE = 0.6, 0.7
 """A column with less than this share of a core of this radius (angstrom) inside the frame keeps its place."""
 
 LIMIT = 0.35
-"""How far a column may move from its start, in shortest column distances."""
+"""How far a column may move from its start, as a share of the distance to its nearest neighbour in the crystal."""
 
 LOOSE = 10.0
 """Weak columns are fitted again: in the joint fit they need only be as sharp as their neighbours' positions can
 feel."""
+
+LOOSER = 50.0
+"""The same of columns that are held near where they are expected, and only lean on their neighbours."""
+
+FARTHEST = 4.0
+"""A column goes no farther than so many standard deviations from where it is known beforehand to be."""
 
 TAIL_START = 0.1
 """Tail weight the fit starts from."""
@@ -121,7 +127,7 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
     flags = _flags(signal, table, problem, lattice, joint.runaway[: len(columns)], moving)
     flags = flags | np.where(joint.beforehand[: len(columns)] > MOSTLY_KNOWN, int(Flag.HELD), 0)
     shoulder = _shoulders(signal, table.replace(flags=flags), lattice, problem, joint)
-    return table.replace(flags=flags | np.where(shoulder & problem.free[: len(columns)], int(Flag.UNRESOLVED), 0))
+    return table.replace(flags=flags | np.where(shoulder & problem.free[: len(columns)] & ~np.isfinite(problem.known[: len(columns)]), int(Flag.UNRESOLVED), 0))
 
 
 def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
@@ -235,8 +241,8 @@ def _problem(
         tied=np.concatenate([np.full((n, 3), -1), tied]),
         spacing=recipe.background_spacing * float(np.linalg.norm(lattice.cell, axis=1).min()),
         known=known,
-        limit=np.full(len(xy), LIMIT * motif.shortest_distance_A * scale),
-        tolerance=recipe.tolerance * np.where(bright, 1.0, LOOSE),
+        limit=np.minimum(LIMIT * motif.nearest_A[site] * scale, FARTHEST * known),
+        tolerance=recipe.tolerance * np.where(np.isfinite(known), LOOSER, np.where(bright, 1.0, LOOSE)),
         weights=recipe.weights,
         tail=tail,
     )
