@@ -113,14 +113,14 @@ def _power(image: Real, reach_x: int, reach_y: int) -> Floats:
 
     ny, nx = image.shape
     down, along = np.hanning(ny + 2)[1:-1], np.hanning(nx + 2)[1:-1]
-    strips = [slice(first, first + STRIP) for first in range(0, ny, STRIP)]
-    level = sum(float((down[part] @ image[part]) @ along) for part in strips) / float(down.sum() * along.sum())
     half = np.empty((ny, reach_x + 1), dtype=np.complex128)
-    for part in strips:
-        lines = (image[part] - level) * (down[part, None] * along)
-        half[part] = rfft(lines, axis=1, workers=1)[:, : reach_x + 1]
-    half = fft(half, axis=0, overwrite_x=True, workers=1)
-    right = np.abs(half[np.arange(-reach_y, reach_y + 1)]) ** 2
+    for first in range(0, ny, STRIP):
+        part = slice(first, first + STRIP)
+        half[part] = rfft(image[part] * along * down[part, None], axis=1, workers=1)[:, : reach_x + 1]
+    half = fft(half, axis=0, overwrite_x=True, workers=1)[np.arange(-reach_y, reach_y + 1)]
+    level = half[reach_y, 0] / (down.sum() * along.sum())
+    half -= level * fft(down)[np.arange(-reach_y, reach_y + 1), None] * rfft(along)[: reach_x + 1]
+    right = np.abs(half) ** 2
     return np.concatenate([right[::-1, :0:-1], right], axis=1)
 
 

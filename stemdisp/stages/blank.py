@@ -56,7 +56,7 @@ def blank(part: Part, lattice: Lattice, columns: Columns, fewest: int) -> list[P
     free = np.ones([-(-size // step) for size in image.shape], dtype=bool)
     x, y = _pixels(columns, image.shape)
     free[y // step, x // step] = False
-    if not _has_room(free, int(reach / step / 2**0.5) - 1):
+    if not _has_room(free, int(2**0.5 * reach / step) - 2):
         return []
     numbers = np.asarray(label(np.asarray(distance_transform_edt(free)) * step > reach)[0])
     x, y = _pixels(part.peaks, image.shape)
@@ -77,10 +77,11 @@ def blank(part: Part, lattice: Lattice, columns: Columns, fewest: int) -> list[P
 
 
 def _has_room(free: NDArray[np.bool_], side: int) -> bool:
-    """Whether a square of blocks is free: without one every place is within reach, a corner of the frame too."""
-    if not 0 < side < min(free.shape):
+    """Whether a square of blocks around a block of the frame is free: without one every place is within reach."""
+    if side < 1:
         return True
-    taken = np.pad(np.cumsum(np.cumsum(~free, axis=0), axis=1), ((1, 0), (1, 0)))
+    taken = np.pad(~free, side // 2)
+    taken = np.pad(np.cumsum(np.cumsum(taken, axis=0, dtype=np.int32), axis=1), ((1, 0), (1, 0)))
     inside = taken[side:, side:] - taken[:-side, side:] - taken[side:, :-side] + taken[:-side, :-side]
     return bool((inside == 0).any())
 
