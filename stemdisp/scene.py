@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .crystal import Motif, Plane, project
 from .errors import RecipeError
+from .fitting.grid import Grid
 from .materials import KTaO3, Material, Zone
 from .model.lattice import Lattice
 
@@ -299,11 +300,14 @@ class Truth:
 
     def nearest(self, xy: Floats, *, within_px: float = np.inf) -> NDArray[np.int64]:
         """(M,) row of the present column nearest to each of ``xy`` (M, 2); -1 where none lies within that distance."""
-        rows = np.flatnonzero(self.present)
-        found = np.empty(len(xy), dtype=np.int64)
-        for i, place in enumerate(np.asarray(xy, dtype=float)):
-            distance = np.hypot(*(self.xy[rows] - place).T)
-            found[i] = rows[distance.argmin()] if len(rows) and distance.min() <= within_px else -1
+        from scipy.spatial import cKDTree
+
+        rows, places = np.flatnonzero(self.present), np.asarray(xy, dtype=float).reshape(-1, 2)
+        found = np.full(len(places), -1, dtype=np.int64)
+        known = np.flatnonzero(np.isfinite(places).all(axis=1))
+        if len(rows) and len(known):
+            distance, near = map(np.asarray, cKDTree(self.xy[rows]).query(places[known]))
+            found[known] = np.where(distance <= within_px, rows[near], -1)
         return found
 
     def cells(self, signal: str | None = None) -> tuple[NDArray[np.int64], Floats]:
@@ -313,16 +317,13 @@ class Truth:
         adds the apparent shift of that signal.
         """
         material = self.motif.material
-        keys = zip(self.site.tolist(), self.hk[:, 0].tolist(), self.hk[:, 1].tolist(), strict=True)
-        where = {key: row for row, key in enumerate(keys) if self.present[row]}
         moved = self.displacement_pm
         if signal is not None:
             moved = moved + self.tilt_px[signal] @ self.to_pm
-        rows, vectors = [], []
+        reference = np.flatnonzero((self.site == material.reference) & self.present)
+        rows = np.flatnonzero((self.site == material.moving) & self.present)
         offsets = self.motif.neighbours(material.moving, material.reference)
-        for i in np.flatnonzero((self.site == material.moving) & self.present):
-            around = [where.get((material.reference, *(self.hk[i] + d).tolist()), -1) for d in offsets]
-            if min(around) >= 0:
-                rows.append(i)
-                vectors.append(moved[i] - moved[around].mean(axis=0))
-        return np.array(rows, dtype=np.int64), np.array(vectors).reshape(-1, 2)
+        around = Grid.of(self.hk[reference], reference).at(self.hk[rows][:, None, :] + offsets)
+        complete = (around >= 0).all(axis=1)
+        rows, around = rows[complete], around[complete]
+        return rows, moved[rows] - moved[around].mean(axis=1)

@@ -36,6 +36,9 @@ CAP_ABF_DEPTH = 0.02
 FULL_SCALE = 0.95
 """Part of an integer type's range that scaled counts fill."""
 
+BATCH = 1024
+"""Columns whose profiles are computed at once."""
+
 _CAP, _BACKGROUND, _SCAN, _NOISE = range(4, 8)
 
 
@@ -52,39 +55,38 @@ def _add_columns(image: Floats, xy: Floats, height: Floats, sigma: Floats, metri
     reach[:, 0] += np.abs(shift).max()
     low = np.maximum(np.ceil(xy - reach), 0).astype(int)
     high = np.minimum(np.floor(xy + reach) + 1, [nx, ny]).astype(int)
+    drawn = np.flatnonzero((high > low).all(axis=1) & (height != 0))
+    inverse = -0.5 / sigma**2
     straight = slope == 0 and not shift.any()
-    for i in np.flatnonzero((high > low).all(axis=1) & (height != 0)):
-        (x0, y0), (x1, y1) = low[i], high[i]
-        inverse = -0.5 / sigma[i] ** 2
-        dy = np.arange(y0, y1) - xy[i, 1]
-        dx = np.arange(x0, x1) - xy[i, 0]
-        down = height[i] * np.exp(inverse * upright * dy**2)
-        if straight:
-            image[y0:y1, x0:x1] += down[:, None] * np.exp(inverse * metric[0, 0] * dx**2)
-        else:
-            sheared = dx[None, :] + (shift[y0:y1] + slope * dy)[:, None]
-            image[y0:y1, x0:x1] += down[:, None] * np.exp(inverse * metric[0, 0] * sheared**2)
-
-
-def _crystal_coordinates(scene: Scene) -> tuple[Floats, Floats]:
-    """Crystal-frame coordinates (angstrom, from the image centre) of every pixel, each (ny, nx)."""
-    ny, nx = scene.view.shape
-    centre, back = scene.centre, np.linalg.inv(scene.to_px)
-    x, y = np.arange(nx) - centre[0], (np.arange(ny) - centre[1])[:, None]
-    return x * back[0, 0] + y * back[1, 0], x * back[0, 1] + y * back[1, 1]
+    for first in range(0, len(drawn), BATCH):
+        rows = drawn[first : first + BATCH]
+        inner = np.arange(int((high[rows] - low[rows]).max()))
+        dx, dy = (low[rows, i, None] + inner - xy[rows, i, None] for i in (0, 1))
+        down = height[rows, None] * np.exp((inverse[rows] * upright)[:, None] * dy**2)
+        right = np.exp((inverse[rows] * metric[0, 0])[:, None] * dx**2) if straight else dx
+        for row, y_part, x_part, tilt in zip(rows, down, right, slope * dy, strict=True):
+            (x0, y0), (x1, y1) = low[row].tolist(), high[row].tolist()
+            across = x_part[: x1 - x0]
+            if not straight:
+                sheared = across + (shift[y0:y1] + tilt[: y1 - y0])[:, None]
+                across = np.exp(inverse[row] * metric[0, 0] * sheared**2)
+            image[y0:y1, x0:x1] += y_part[: y1 - y0, None] * across
 
 
 def _smooth(scene: Scene, variation: float) -> Floats:
     """(ny, nx) slowly varying factor with mean about 1, nowhere further than ``variation`` from 1."""
+    ny, nx = scene.view.shape
     if variation == 0:
-        return np.ones(scene.view.shape)
-    x, y = _crystal_coordinates(scene)
-    span = 2 * scene.radius_A
-    draw = _stream(scene, _BACKGROUND)
-    wave = np.zeros(scene.view.shape)
+        return np.ones((ny, nx))
+    # Crystal-frame coordinates (angstrom, from the image centre) are linear in those of a pixel.
+    back, span, draw = np.linalg.inv(scene.to_px), 2 * scene.radius_A, _stream(scene, _BACKGROUND)
+    x, y = np.arange(nx) - scene.centre[0], np.arange(ny) - scene.centre[1]
+    down, along = [], []
     for turn, phase in draw.uniform(0, 2 * np.pi, (3, 2)):
-        wave += np.cos(2 * np.pi * (x * np.cos(turn) + y * np.sin(turn)) / (span * draw.uniform(0.8, 1.6)) + phase) / 3
-    return 1 + variation * wave
+        per_px = back @ [np.cos(turn), np.sin(turn)] * (2 * np.pi / (span * draw.uniform(0.8, 1.6)))
+        down += [np.cos(per_px[1] * y + phase) / 3, -np.sin(per_px[1] * y + phase) / 3]
+        along += [np.cos(per_px[0] * x), np.sin(per_px[0] * x)]
+    return np.asarray(1 + variation * (np.stack(down, axis=1) @ np.stack(along)))
 
 
 def _cap_atoms(scene: Scene, edge: Edge) -> list[tuple[Floats, float]]:

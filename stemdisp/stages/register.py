@@ -13,6 +13,9 @@ from ..model.micrograph import Signal
 UPSAMPLING = 20
 """Shifts are found to 1/20 px: a start for the fit, which then measures the shift on the columns."""
 
+LARGEST = 1024
+"""Side (px) of the part of an image, around the middle of its columns, that is compared."""
+
 SIGMA_A = 0.5
 """Width (angstrom) that columns are drawn with."""
 
@@ -28,21 +31,25 @@ def register(signal: Signal, columns: Columns, lattice: Lattice) -> NDArray[np.f
     from scipy.ndimage import gaussian_filter
     from skimage.registration import phase_cross_correlation
 
-    ny, nx = signal.image.shape
+    size = np.minimum(signal.image.shape[::-1], LARGEST)
+    corner = np.rint(columns.xy.mean(axis=0) - size / 2).astype(int).clip(0, signal.image.shape[::-1] - size)
+    (nx, ny), (x, y) = size, corner
+    seen = signal.contrast * filled(signal.image[y : y + ny, x : x + nx])
     sigma = SIGMA_A * 100 / float(lattice.scale_pm.mean())
-    picture = gaussian_filter(_points(columns, lattice.motif.contrast(signal.name)[columns.site], (ny, nx)), sigma)
+    strength = lattice.motif.contrast(signal.name)[columns.site]
+    picture = gaussian_filter(_points(columns.xy - corner, strength, (ny, nx)), sigma)
     window = np.outer(np.hanning(ny), np.hanning(nx))
-    shown = [(image - image.mean()) * window for image in (signal.contrast * filled(signal.image), picture)]
+    shown = [(image - image.mean()) * window for image in (seen, picture)]
     dy, dx = phase_cross_correlation(shown[0], shown[1], upsample_factor=UPSAMPLING, normalization=None)[0]
     shift = np.array([dx, dy], dtype=float)
     return shift if np.hypot(dx, dy) <= 0.5 * np.linalg.norm(lattice.cell, axis=1).min() else np.zeros(2)
 
 
-def _points(columns: Columns, strength: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """(ny, nx) image with the strength of each column shared by the four pixels around it."""
+def _points(xy: NDArray[np.float64], strength: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """(ny, nx) image with the strength of each column at ``xy`` shared by the four pixels around it."""
     image = np.zeros(shape)
-    first = np.floor(columns.xy).astype(int)
-    part = columns.xy - first
+    first = np.floor(xy).astype(int)
+    part = xy - first
     for dx in (0, 1):
         for dy in (0, 1):
             x, y = (first + np.array([dx, dy])).T
