@@ -57,6 +57,8 @@ ALTERNATIVES = (
     Alternative("equal weights", (("weights", "uniform"),)),
     Alternative("oxygen free", (("oxygen_in_haadf", "free"),)),
     Alternative("oxygen fixed", (("oxygen_in_haadf", "fixed"),)),
+    Alternative("oxygen within 3 pm", (("oxygen_in_haadf", "near"), ("oxygen_spread", 3.0))),
+    Alternative("oxygen within 30 pm", (("oxygen_in_haadf", "near"), ("oxygen_spread", 30.0))),
     Alternative("background on 2 spacings", (("background_spacing", 2.0),)),
     Alternative("background on 5 spacings", (("background_spacing", 5.0),)),
     Alternative("weak window 1.0 A", (("weak_window", 1.0),)),

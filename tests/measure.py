@@ -246,11 +246,11 @@ def positions(
     analysis: Analysis, truth: Known, site: str, margin_A: float, signal: str | None = None, *, held: bool = False
 ) -> Pairs:
     """Positions of the usable columns of a site, at least ``margin_A`` from the frame, in pm; with ``held`` also of
-    those that were not measured because the recipe holds them at the lattice's."""
+    those that the recipe holds at or near the lattice's."""
     columns = columns_of(analysis) if signal is None else analysis.by_signal[signal]
     row = match(columns, truth)
     chosen = np.flatnonzero((truth.site == site) & truth.inside(margin_A) & (row >= 0))
-    trusted = usable(columns.flags & ~int(Flag.FIXED_POSITION)) if held else columns.usable
+    trusted = usable(columns.flags & ~int(Flag.FIXED_POSITION | Flag.HELD)) if held else columns.usable
     chosen = chosen[trusted[row[chosen]]]
     at = row[chosen]
     measured, true = columns.xy[at] @ truth.to_pm, truth.xy[chosen] @ truth.to_pm
