@@ -167,6 +167,7 @@ void add_joint(nb::module_& m) {
 
 namespace stemdisp {
 void add_solver(nanobind::module_& m);
+void add_windows(nanobind::module_& m);
 }
 
 NB_MODULE(_kernel, m) {
@@ -185,4 +186,5 @@ NB_MODULE(_kernel, m) {
     add_joint<float>(m);
     add_joint<double>(m);
     add_solver(m);
+    add_windows(m);
 }
