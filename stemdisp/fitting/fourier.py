@@ -30,6 +30,9 @@ FALL = 2.0
 """How many times below the highest frequency used the amplitude of a column's image has fallen to 1/e."""
 
 
+ALIKE = 1e-5
+"""Mean logarithms of power that differ by less are those of the same peaks, but for rounding."""
+
 STRIP = 64
 """Lines of an image transformed at once: what fits a core's cache."""
 
@@ -90,7 +93,7 @@ def spectrum(image: Real, highest: tuple[float, float] = (0.5, 0.5)) -> Spectrum
     ny, nx = image.shape
     power = _power(image, *(min(n // 2, int(f * n) + RIM) for f, n in zip(highest, (nx, ny), strict=True)))
     reach_y, reach_x = power.shape[0] // 2, power.shape[1] // 2
-    fy, fx = np.arange(-reach_y, reach_y + 1)[:, None] / ny, np.arange(-reach_x, reach_x + 1) / nx
+    fy, fx = np.arange(-reach_y, reach_y + 1)[:, None] * (1 / ny), np.arange(-reach_x, reach_x + 1) * (1 / nx)
     ring = np.minimum(np.hypot(fy, fx) * min(ny, nx), min(ny, nx)).astype(np.uint16)
     order = np.argsort(ring, axis=None, kind="stable")
     counts = np.bincount(ring.ravel())
@@ -113,10 +116,14 @@ def _power(image: Real, reach_x: int, reach_y: int) -> Floats:
 
     ny, nx = image.shape
     down, along = np.hanning(ny + 2)[1:-1], np.hanning(nx + 2)[1:-1]
+    # Near enough to the mean for the precision of the image; what is left of it is taken off at the end.
+    near = image.mean(dtype=np.float64).astype(image.dtype)
+    rows, columns = down.astype(image.dtype)[:, None], along.astype(image.dtype)
     half = np.empty((ny, reach_x + 1), dtype=np.complex128)
     for first in range(0, ny, STRIP):
         part = slice(first, first + STRIP)
-        half[part] = rfft(image[part] * along * down[part, None], axis=1, workers=1)[:, : reach_x + 1]
+        lines = (image[part] - near) * columns * rows[part]
+        half[part] = rfft(lines, axis=1, workers=1)[:, : reach_x + 1]
     half = fft(half, axis=0, overwrite_x=True, workers=1)[np.arange(-reach_y, reach_y + 1)]
     level = half[reach_y, 0] / (down.sum() * along.sum())
     half -= level * fft(down)[np.arange(-reach_y, reach_y + 1), None] * rfft(along)[: reach_x + 1]
@@ -179,8 +186,9 @@ def find_cell(
     for scale in scales:
         power = np.log1p(found.at(turned / scale)) - np.log1p(found.chance)
         score = power @ weight
-        i = int(score.argmax())
-        if score[i] > best[0]:
+        # A square cell fits as well turned by a quarter, but for rounding: the first is taken.
+        i = int((score >= score.max() - ALIKE * weight.sum()).argmax())
+        if score[i] > best[0] + ALIKE * weight.sum():
             best = (float(score[i]), float(angles[i]), float(scale))
     return _polish(found, cell, vectors, amplitude, best[1], best[2], aspect)
 
@@ -269,16 +277,15 @@ def local_amplitude(image: Real, frequencies: Floats, sigma: float) -> tuple[Flo
     level, narrow = float(image.mean(dtype=np.float64)), sigma / block
     # The wave of a block is that of the first one times a phase.
     waves = np.exp(-2j * np.pi * frequencies[:, :, None] * np.arange(block))
-    lines = np.zeros((len(frequencies), 2, ny // block, nx), dtype=image.dtype)
-    for i in range(block):
-        row = image[i:ny:block, :nx] - level
-        for line, wave in zip(lines, waves[:, 1, i].tolist(), strict=True):
-            line[0] += wave.real * row
-            line[1] += wave.imag * row
+    parts = np.concatenate([waves[:, 1].real, waves[:, 1].imag])
+    lines = parts.astype(image.dtype) @ image[:ny].reshape(ny // block, block, -1)
+    lines = (lines - (level * parts.sum(axis=1))[:, None])[:, :, :nx]
     strength = np.ones((ny // block, nx // block))
-    for (fx, fy), line, wave in zip(frequencies, lines, waves[:, 0], strict=True):
-        blocks = line.reshape(2, ny // block, nx // block, block).astype(np.float64)
-        mixed = (blocks[0] + 1j * blocks[1]) @ wave / block**2
+    for i, ((fx, fy), wave) in enumerate(zip(frequencies, waves[:, 0], strict=True)):
+        real, imaginary = (
+            lines[:, row].reshape(ny // block, nx // block, block) @ wave for row in (i, i + len(frequencies))
+        )
+        mixed = (real + 1j * imaginary) / block**2
         mixed *= np.exp(-2j * np.pi * fy * np.arange(0, ny, block))[:, None]
         mixed *= np.exp(-2j * np.pi * fx * np.arange(0, nx, block))
         strength *= np.hypot(gaussian_filter(mixed.real, narrow), gaussian_filter(mixed.imag, narrow))

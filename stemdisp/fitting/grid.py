@@ -62,6 +62,6 @@ def distinct(hk: Ints) -> tuple[Ints, Ints, Ints]:
 def means(values: NDArray[np.float64], index: Ints, count: Ints) -> NDArray[np.float64]:
     """(m, ...) means of the values (n, ...) that belong together, ``index`` (n,) and ``count`` (m,) as of
     :func:`distinct`."""
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
     sums = np.stack([np.bincount(index, column, len(count)) for column in flat.T], axis=1)
     return np.asarray((sums / count[:, None]).reshape(len(count), *values.shape[1:]))

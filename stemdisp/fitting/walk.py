@@ -62,16 +62,15 @@ def _frontier(spots: Floats, rows: Ints, hk: Ints, cell: Floats, indexed: Grid) 
     2)."""
     if not len(rows):
         return np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2))
-    learned = cell.copy()
-    for axis, step in enumerate(np.eye(2, dtype=np.int64)):
-        for sign in (1, -1):
-            other = indexed.at(hk + sign * step)
-            pair = other >= 0
-            measured = sign * (spots[other[pair]] - spots[rows[pair]])
-            learned[pair, axis] += LEARNING * (measured - learned[pair, axis])
-    targets = (hk[:, None, :] + STEPS).reshape(-1, 2)
-    where = (spots[rows][:, None, :] + STEPS @ learned).reshape(-1, 2)
-    carried = np.repeat(learned, len(STEPS), axis=0)
-    fresh = indexed.at(targets) < 0
+    targets = hk[:, None, :] + STEPS
+    others, learned = indexed.at(targets), cell.copy()
+    for step, other in zip(STEPS, others.T, strict=True):
+        axis, sign = int(step[0] == 0), int(step.sum())
+        pair = np.flatnonzero(other >= 0)
+        measured = sign * (spots[other[pair]] - spots[rows[pair]])
+        learned[pair, axis] += LEARNING * (measured - learned[pair, axis])
+    where = spots[rows][:, None, :] + STEPS @ learned
+    fresh = others < 0
     unique, index, count = distinct(targets[fresh])
-    return unique, means(where[fresh], index, count), means(carried[fresh], index, count)
+    carried = learned[np.flatnonzero(fresh) // len(STEPS)]
+    return unique, means(where[fresh], index, count), means(carried, index, count)

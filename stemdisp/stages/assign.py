@@ -201,9 +201,9 @@ def _claim_peaks(xy: Floats, peaks: Columns, tolerance: float) -> tuple[Ints, Fl
     predicted."""
     from scipy.spatial import cKDTree
 
-    distance, near = map(np.asarray, cKDTree(peaks.xy).query(xy))
-    claimed = distance <= tolerance
-    start = np.where(claimed[:, None], peaks.xy[near], xy)
+    _, near = map(np.asarray, cKDTree(peaks.xy).query(xy, distance_upper_bound=tolerance))
+    claimed = near < len(peaks)
+    start = np.where(claimed[:, None], peaks.xy[np.where(claimed, near, 0)], xy)
     return np.where(claimed, 0, int(Flag.PREDICTED)), start
 
 

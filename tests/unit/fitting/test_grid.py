@@ -34,4 +34,6 @@ def test_distinct_is_unique_and_means_are_those_of_equal_cells() -> None:
     values = np.random.default_rng(1).random((200, 2, 2))
     found = means(values, index, count)
     np.testing.assert_allclose(found[3], values[index == 3].mean(axis=0))
-    assert [len(part) for part in distinct(hk[:0])] == [0, 0, 0]
+    nothing = distinct(hk[:0])
+    assert [len(part) for part in nothing] == [0, 0, 0]
+    assert means(values[:0], *nothing[1:]).shape == (0, 2, 2)

@@ -80,14 +80,17 @@ def test_filled_replaces_only_what_is_not_finite() -> None:
     assert filled(np.ones((2, 2), dtype=np.uint16)).dtype == np.float64
 
 
-def test_finite_keeps_the_precision_and_copies_only_what_it_must() -> None:
-    image = np.ones((2, 3), dtype=np.float32)
-    assert finite(image) is image
-    assert finite(np.ones((2, 2), dtype=np.uint16)).dtype == np.float32
-    assert finite(np.ones((2, 2), dtype=np.int32)).dtype == np.float64
-    image[0, 1] = np.nan
-    np.testing.assert_array_equal(finite(image), np.ones((2, 3)))
-    assert finite(image).dtype == np.float32 and np.isnan(image[0, 1])
+def test_large_images_are_looked_at_in_single_precision() -> None:
+    few, many = np.ones((4, 6), dtype=np.float32), np.ones((1500, 1500), dtype=np.float32)
+    assert finite(few).dtype == np.float64 and finite(many) is many
+    assert finite(many.astype(np.uint16)).dtype == np.float32
+    # Digits that single precision has no room for are those of the mean.
+    fine = 1e9 + 0.25 * (np.arange(1500 * 1500).reshape(1500, 1500) % 2)
+    np.testing.assert_array_equal(finite(fine), fine - 1e9 - 0.125)
+    for image in (few, many):
+        image[0, 1] = np.nan
+        np.testing.assert_array_equal(finite(image), np.ones(image.shape))
+        assert np.isnan(image[0, 1])
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
