@@ -40,36 +40,35 @@ RATIO, RATIO_SPREAD = 2.2, 0.1
 measure has no ratio of its own, and without this the fit would creep along it for ever."""
 
 
-def fit(
-    problem: Problem, state: State, *, max_iterations: int, near: bool = False, device: Device = CPU
-) -> JointFit:
+def fit(problem: Problem, state: State, *, max_iterations: int, near: bool = False, device: Device = CPU) -> JointFit:
     """Iterate from ``state`` until no free column moves by more than its tolerance.
 
     First on means of as many pixels as the narrowest column allows, then, or at once where the state is ``near`` the
-    answer, on all. Never raises for a column: one
+    answer, on all, with profiles centred on where columns were found. Never raises for a column: one
     that leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
     """
     width = float(np.exp(state.shape.log_sigma.min()))
     engine, coarse = sums(problem, width, device), coarse_stride(width)
-    if not near:
-        state = linear(engine, state, coarse)
     runaway = np.zeros(len(problem.start), dtype=bool)
     moved, iterations = np.full(len(problem.start), np.inf), 0
-    fine = problem.tolerance
-    rough = [] if near or coarse == 1 else [(coarse, np.maximum(10 * fine, ROUGH), FEW_LEFT)]
-    for stride, target, left in [*rough, (1, fine, 0.0)]:
-        if stride > 1:
-            # Until all else has found its place, what is known beforehand stays there.
-            state = replace(state, free=state.free & ~np.isfinite(problem.known))
-        elif rough:
-            state = replace(state, free=problem.free & ~runaway)
-            state = _sharpened(problem, state, coarse)
-        descent = _Descent(problem, engine, stride, coarse, first=not near and iterations == 0)
-        moved[:] = np.inf
-        while iterations < max_iterations and (moved >= target).mean() > left:
-            state, moved, fled = descent.step(state, moved)
+    if not near:
+        # Until all else has found its place, what is known beforehand stays there.
+        held = replace(linear(engine, state, coarse), free=state.free & ~np.isfinite(problem.known))
+        descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
+        target = np.maximum(10 * problem.tolerance, ROUGH)
+        while iterations < max_iterations and (moved >= target).mean() > FEW_LEFT:
+            held, moved, fled = descent.step(held, moved)
             runaway |= fled
             iterations += 1
+        state = _sharpened(problem, replace(held, free=problem.free & ~runaway), coarse)
+    problem = replace(problem, centre=state.xy)
+    engine = sums(problem, width, device)
+    descent = _Descent(problem, engine, 1, coarse, damping=0.0)
+    moved[:] = np.inf
+    while iterations < max_iterations and (moved >= problem.tolerance).any():
+        state, moved, fled = descent.step(state, moved)
+        runaway |= fled
+        iterations += 1
     rest, weight = engine.rest(state)
     used = int(np.count_nonzero(weight))
     squares = float(np.einsum("yx,yx,yx->", weight, rest, rest, dtype=np.float64))
@@ -78,7 +77,7 @@ def fit(
     covariance = curvature.covariance(state, known) * (chi2 / coarse**2)
     beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     return JointFit(
-        state, covariance, chi2, rest, weight, moved >= fine, runaway, beforehand, iterations, engine.name
+        state, covariance, chi2, rest, weight, moved >= problem.tolerance, runaway, beforehand, iterations, engine.name
     )
 
 
@@ -94,11 +93,11 @@ def _sharpened(problem: Problem, state: State, stride: int) -> State:
 class _Descent:
     """Steps on every ``stride``-th pixel, with the curvature of every ``curve``-th."""
 
-    def __init__(self, problem: Problem, engine: Sums, stride: int, curve: int, *, first: bool) -> None:
+    def __init__(self, problem: Problem, engine: Sums, stride: int, curve: int, *, damping: float) -> None:
         self.problem, self.engine, self.stride, self.curve = problem, engine, stride, curve
         # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
         self.paces = Pace(0.5 * problem.limit), Pace(np.ones(1))
-        self.damping = 1e-2 if first else 0.0
+        self.damping = damping
         self.chi2, self.factor, self.settled = np.inf, None, False
 
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
@@ -151,10 +150,9 @@ def _moved(
     xy = state.xy + move
     fled = state.free & (np.hypot(*(xy - problem.start).T) > problem.limit)
     xy[fled] = problem.start[fled]
-    # What nothing is seen of moves with those it takes its height from.
-    follow = problem.tied[:, 0] >= 0
-    led = problem.tied[follow]
-    xy[follow] = problem.start[follow] + (xy[led] - problem.start[led]).mean(axis=1)
+    along = (problem.led[:, 0] >= 0) & ~state.free
+    with_them = problem.led[along]
+    xy[along] = problem.start[along] + (xy[with_them] - problem.start[with_them]).mean(axis=1)
     new = State(
         xy,
         state.amplitude + steps.columns[:, 0],
@@ -172,9 +170,7 @@ def linear(engine: Sums, state: State, stride: int) -> State:
     known = Known(np.zeros(len(state.xy)), np.zeros(len(nothing)))
     gradient = engine.gradient(held, stride)
     steps = engine.curvature(held, stride).factorise(held, nothing, known, 0.0).step(gradient, state.background)
-    return replace(
-        state, amplitude=state.amplitude + steps.columns[:, 0], background=state.background + steps.knots
-    )
+    return replace(state, amplitude=state.amplitude + steps.columns[:, 0], background=state.background + steps.knots)
 
 
 def initial_state(problem: Problem, sigma: Floats, tail: float = 0.0) -> State:

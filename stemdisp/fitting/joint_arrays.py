@@ -15,7 +15,7 @@ from ..backend import CPU, Device
 from .engine import Gradient, Known, Steps
 from .normal import Factor, Normal, NormalEquations
 from .problem import FAINTEST, Problem, State
-from .profile import Evaluated, evaluate, pulls, shape_slopes
+from .profile import Evaluated, at_rim, evaluate, pulls, shape_slopes
 from .tiles import Chunk, averaged, cut, hats, phase
 
 Floats = NDArray[np.float64]
@@ -57,10 +57,10 @@ def _pixel_mask(problem: Problem) -> NDArray[np.bool_]:
     mask = np.zeros((ny, nx), dtype=bool)
     reach = int(np.ceil(problem.inner.max()))
     offset = np.arange(-reach, reach + 1)
-    x = np.rint(problem.start[:, 0]).astype(int)[:, None, None] + offset[None, None, :]
-    y = np.rint(problem.start[:, 1]).astype(int)[:, None, None] + offset[None, :, None]
+    x = np.rint(problem.centre[:, 0]).astype(int)[:, None, None] + offset[None, None, :]
+    y = np.rint(problem.centre[:, 1]).astype(int)[:, None, None] + offset[None, :, None]
     near = (
-        np.hypot(x - problem.start[:, 0, None, None], y - problem.start[:, 1, None, None])
+        np.hypot(x - problem.centre[:, 0, None, None], y - problem.centre[:, 1, None, None])
         <= problem.inner[:, None, None]
     )
     near &= (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
@@ -97,7 +97,7 @@ class ArraySums:
             samples = GPU_SAMPLES if self.device.is_gpu else CPU_SAMPLES
             host = cut(
                 shape,
-                problem.start,
+                problem.centre,
                 problem.radius,
                 spacing=problem.spacing,
                 width=self.width,
@@ -112,7 +112,7 @@ class ArraySums:
 
     def gradient(self, state: State, stride: int) -> Gradient:
         """Gradient over every ``stride``-th pixel."""
-        total, n = self.normal(state, stride, curvature=False), len(self.problem.start)
+        total, n = self.normal(state, stride, curvature=False), len(self.problem.centre)
         columns, knots = total.gradient[: 3 * n].reshape(-1, 3), total.gradient[3 * n :]
         return Gradient(columns, knots, total.border_gradient, total.squares, total.pixels)
 
@@ -147,7 +147,8 @@ class ArraySums:
         dx, dy = px - xy[:, :, 0], py - xy[:, :, 1]
         sigma = up(np.exp(state.shape.log_sigma)[problem.group])[rows][:, :, None]
         at = evaluate(state.shape, sigma, dx, dy, xp)
-        value = at.value * within
+        rim = at_rim(state.shape, np.exp(state.shape.log_sigma)[problem.group], problem.radius)[0]
+        value = (at.value - up(rim)[rows][:, :, None]) * within
         amplitude = xp.where(listed, up(state.amplitude)[rows], 0.0)
         background = (up(state.background)[chunk.nodes][:, None, :] @ chunk.hat)[:, 0, :]
         model = (amplitude[:, None, :] @ value)[:, 0, :] + background
@@ -170,6 +171,13 @@ class ArraySums:
             xp,
             tail=self.problem.tail,
         )
+        level = (seen.residual[:, None, :] * seen.within).sum(axis=-1)
+        rim, by_shape = at_rim(state.shape, np.exp(state.shape.log_sigma)[self.problem.group], self.problem.radius)
+        rim, by_shape = self.device.up(rim)[seen.rows], self.device.up(by_shape)[seen.rows]
+        sums[:, :, 0] -= rim * level
+        sums[:, :, 3] -= by_shape[:, :, 0] * level
+        if self.problem.tail:
+            sums[:, :, 6:] -= by_shape[:, :, 1:] * level[:, :, None]
         sums[:, :, 1:] *= seen.amplitude[:, :, None]
         knots = (chunk.hat @ seen.residual[:, :, None])[:, :, 0]
         columns, nodes, sums = down(chunk.columns), down(chunk.nodes), down(sums)
@@ -185,7 +193,12 @@ class ArraySums:
         shape."""
         xp = self.device.xp
         strong, slope = seen.amplitude[:, :, None], seen.at.q * seen.within
-        shapes = [s * seen.within for s in shape_slopes(state.shape, seen.at, seen.sigma, seen.dx, seen.dy, xp)]
+        _, by_shape = at_rim(state.shape, np.exp(state.shape.log_sigma)[self.problem.group], self.problem.radius)
+        rim = self.device.up(by_shape)[seen.rows][:, :, :, None]
+        slopes = shape_slopes(state.shape, seen.at, seen.sigma, seen.dx, seen.dy, xp)
+        for number, taken in ((0, 0), (3, 1), (4, 2)):
+            slopes[number] = slopes[number] - rim[:, :, taken]
+        shapes = [s * seen.within for s in slopes]
         group = self.device.up(self.problem.group)[seen.rows]
         widths = [(seen.amplitude * (group == g))[:, None, :] @ shapes[0] for g in range(groups)]
         others = [seen.amplitude[:, None, :] @ s for s in shapes[1:]]

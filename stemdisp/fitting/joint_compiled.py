@@ -16,6 +16,7 @@ from ..backend import Device
 from .engine import Gradient, Known, Steps
 from .kernel import _kernel
 from .problem import Problem, State
+from .profile import at_rim
 from .tiles import SMOOTHNESS, averaged, hats, phase
 
 Floats = NDArray[np.float64]
@@ -77,18 +78,18 @@ class CompiledSums:
         self.name = f"compiled, {_kernel.level()}"
         shape = (problem.image.shape[0], problem.image.shape[1])
         near = np.zeros(shape, dtype=np.uint8)
-        _kernel.mark(problem.start, problem.inner, near)
+        _kernel.mark(problem.centre, problem.inner, near)
         self._near = near
         self._dtype = np.float32 if problem.image.dtype == np.float32 else np.float64
         self.knots = hats(shape, problem.spacing)
-        self.columns = len(problem.start)
+        self.columns = len(problem.centre)
         self.elements = self.columns + len(self.knots[0]) * len(self.knots[1])
         self.groups = int(problem.group.max()) + 1
         self._grids: dict[int, _Grid] = {}
         self._last: dict[int, _Rendered] = {}
         self._pairs: Ints | None = None
         self._cut = np.zeros(self.elements, dtype=bool)
-        inner = np.minimum(problem.start, np.array([shape[1] - 1, shape[0] - 1]) - problem.start).min(axis=1)
+        inner = np.minimum(problem.centre, np.array([shape[1] - 1, shape[0] - 1]) - problem.centre).min(axis=1)
         self._cut[: self.columns] = inner < CUT * problem.radius
         self._group = problem.group.astype(np.int32)
         self.floor = self._faintest()
@@ -114,7 +115,7 @@ class CompiledSums:
             image[:] = part
             image[self._near[y0::stride, x0::stride] == 0] = np.nan
             image[~np.isfinite(image)] = np.nan
-            first, column = _kernel.bins(problem.start, problem.radius, nx, ny, x0, y0, stride)
+            first, column = _kernel.bins(problem.centre, problem.radius, nx, ny, x0, y0, stride)
             self._grids[stride] = _Grid(flat, (ny, nx), (x0, y0), stride, row, first, column)
         return self._grids[stride]
 
@@ -126,10 +127,11 @@ class CompiledSums:
         variance = [0.0, 1.0, self.floor] if poisson else [1.0, 0.0, 1.0]
         return _kernel.Tables(
             state.xy,
-            problem.start,
+            problem.centre,
             share * problem.radius,
             state.amplitude,
             0.5 * np.exp(-2 * shape.log_sigma)[problem.group],
+            *at_rim(shape, np.exp(shape.log_sigma)[problem.group], problem.radius),
             self._group,
             [m[0, 0], m[0, 1], m[1, 1], m1, m2, shape.tail, np.exp(-2 * shape.log_ratio), problem.tail],
             state.background.reshape(len(self.knots[1]), len(self.knots[0])),
@@ -160,12 +162,16 @@ class CompiledSums:
     def gradient(self, state: State, stride: int) -> Gradient:
         """Gradient over every ``stride``-th pixel."""
         seen = self._render(state, stride)
-        sums, all_sums = np.zeros((self.columns, 8)), np.zeros((self.elements, 1, 3))
+        sums, all_sums = np.zeros((self.columns, 9)), np.zeros((self.elements, 1, 3))
         _kernel.gather(seen.tables, seen.residual, sums, self.threads)
         _kernel.project(seen.tables, seen.residual[None], all_sums, self.columns, self.threads)
+        _, by_shape = at_rim(state.shape, np.exp(state.shape.log_sigma)[self.problem.group], self.problem.radius)
+        sums[:, 3] -= by_shape[:, 0] * sums[:, 8]
+        if self.problem.tail:
+            sums[:, 6:8] -= by_shape[:, 1:] * sums[:, 8:]
         shape = np.zeros(self.groups + 4)
         shape[: self.groups] = np.bincount(self.problem.group, sums[:, 3], self.groups)
-        shape[self.groups :] = sums[:, 4:].sum(axis=0)
+        shape[self.groups :] = sums[:, 4:8].sum(axis=0)
         return Gradient(sums[:, :3].copy(), all_sums[self.columns :, 0, 0].copy(), shape, seen.squares, seen.pixels)
 
     def curvature(self, state: State, stride: int) -> CompiledCurvature:
@@ -342,13 +348,13 @@ def _pairs(problem: Problem, knots: tuple[Floats, Floats]) -> Ints:
     knots around them, neighbouring knots, and every element with itself."""
     from scipy.spatial import cKDTree
 
-    n, reach = len(problem.start), 2 * CORE * problem.radius
-    near = cKDTree(problem.start).query_pairs(float(reach.max()), output_type="ndarray").astype(np.int64)
-    away = np.hypot(*(problem.start[near[:, 0]] - problem.start[near[:, 1]]).T)
+    n, reach = len(problem.centre), 2 * CORE * problem.radius
+    near = cKDTree(problem.centre).query_pairs(float(reach.max()), output_type="ndarray").astype(np.int64)
+    away = np.hypot(*(problem.centre[near[:, 0]] - problem.centre[near[:, 1]]).T)
     near = near[away <= 0.5 * (reach[near[:, 0]] + reach[near[:, 1]])]
     nx, ny = len(knots[0]), len(knots[1])
     parts = [near, np.repeat(np.arange(n + nx * ny)[:, None], 2, axis=1)]
-    place = (problem.start - [knots[0][0], knots[1][0]]) / problem.spacing
+    place = (problem.centre - [knots[0][0], knots[1][0]]) / problem.spacing
     wide = 1 + CORE * problem.radius / problem.spacing
     most = int(np.ceil(wide.max()))
     base = np.floor(place).astype(np.int64)

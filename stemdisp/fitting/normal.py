@@ -204,7 +204,10 @@ class NormalEquations:
         diagonal = matrix.diagonal()
         lift = damping * diagonal + np.where(diagonal > 0, 1e-12 * diagonal, 1.0)
         chosen = np.flatnonzero(shape_free)
-        border, corner = selection.T @ total.border[:, chosen], (total.corner + np.diag(known.shape))[np.ix_(chosen, chosen)]
+        border, corner = (
+            selection.T @ total.border[:, chosen],
+            (total.corner + np.diag(known.shape))[np.ix_(chosen, chosen)],
+        )
         factor = splu(
             (matrix + diags(lift)).tocsc(),
             permc_spec="MMD_AT_PLUS_A",

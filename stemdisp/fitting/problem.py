@@ -29,14 +29,19 @@ class Problem:
         (N, 2) positions (x, y) in px.
     group
         (N,) columns of one group share a width.
+    centre
+        (N, 2) where profiles and the pixels that are used lie around: as near to the columns as is known, and the same
+        during a fit, so that no pixel comes or goes.
     radius
-        (N,) px; a column's profile ends there (around its start, so that no pixel comes or goes during the fit).
+        (N,) px; a column's profile ends there.
     inner
         (N,) px; pixels farther than this from every column are not used.
     free
         (N,) columns whose position is fitted.
     tied
         (N, 3) rows whose mean amplitude a column takes, -1 = its own amplitude is fitted.
+    led
+        (N, 3) rows with which a column that is not free moves along, by the mean of their movements; -1 = it stays.
     spacing
         px between background knots.
     limit
@@ -49,11 +54,13 @@ class Problem:
 
     image: NDArray[np.floating]
     start: Floats
+    centre: Floats
     group: Ints
     radius: Floats
     inner: Floats
     free: NDArray[np.bool_]
     tied: Ints
+    led: Ints
     spacing: float
     limit: Floats
     known: Floats

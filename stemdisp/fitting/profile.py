@@ -102,6 +102,17 @@ def evaluate(shape: Shape, sigma: Any, dx: Any, dy: Any, xp: Any) -> Evaluated:
     return Evaluated(value, q, mx, my, r2, core, wide)
 
 
+def at_rim(shape: Shape, sigma: Floats, radius: Floats) -> tuple[Floats, Floats]:
+    """Height (N,) at distances ``radius`` from the centre, the stretch left aside, and its derivatives (N, 3) by log
+    sigma, w and log k: what is taken off a profile that ends there, so that it does not end in a step."""
+    r2 = radius**2
+    core, wide_inverse = np.exp(-0.5 * r2 / sigma**2), np.exp(-2 * shape.log_ratio) / sigma**2
+    wide = np.exp(-0.5 * wide_inverse * r2)
+    by_core, by_wide = (1 - shape.tail) * core * r2 / sigma**2, shape.tail * wide * wide_inverse * r2
+    height = (1 - shape.tail) * core + shape.tail * wide
+    return height, np.stack([by_core + by_wide, wide - core, by_wide], axis=1)
+
+
 def shape_slopes(shape: Shape, at: Evaluated, sigma: Any, dx: Any, dy: Any, xp: Any) -> list[Any]:
     """Derivatives of the profile by its own log sigma, m1, m2, w and log k (arrays like ``dx``)."""
     m1, m2 = shape.stretch

@@ -222,6 +222,7 @@ def _problem(
     bright = strength[site] == 1
     free = np.zeros(len(xy), dtype=bool)
     free[:n] = _framed(signal, columns, lattice)
+    cut = ~free
     known = np.full(len(xy), np.inf)
     if signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed":
         free &= ~motif.oxygen[site]
@@ -234,11 +235,13 @@ def _problem(
     problem = Problem(
         image=signal.image.astype(float),
         start=xy,
+        centre=xy,
         group=group,
         radius=radius if tail else np.minimum(radius, GAUSSIAN_WIDTHS * width),
         inner=np.full(len(xy), INNER * np.linalg.norm(lattice.cell, axis=1).min()),
         free=free,
         tied=np.concatenate([np.full((n, 3), -1), tied]),
+        led=_leaders(xy, site, free, cut),
         spacing=recipe.background_spacing * float(np.linalg.norm(lattice.cell, axis=1).min()),
         known=known,
         limit=np.minimum(LIMIT * motif.nearest_A[site] * scale, FARTHEST * known),
@@ -249,20 +252,35 @@ def _problem(
     return problem, n
 
 
+def _leaders(xy: Floats, site: Ints, free: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Ints:
+    """(N, 3) for columns that the frame cuts, or that lie beyond it, the three nearest of their site that are fitted: a
+    displacement goes on beyond the frame. -1 for all others, and where a site has fewer."""
+    from scipy.spatial import cKDTree
+
+    leaders = np.full((len(xy), 3), -1, dtype=np.int64)
+    for s in np.unique(site):
+        rows, to = np.flatnonzero(free & (site == s)), cut & (site == s)
+        if len(rows) >= leaders.shape[1] and to.any():
+            leaders[to] = rows[cKDTree(xy[rows]).query(xy[to], k=leaders.shape[1])[1]]
+    return leaders
+
+
 def _refit(
     signal: Signal, problem: Problem, joint: JointFit, rows: Ints, radius: float, recipe: RefineSection, device: Device
 ) -> LocalFit:
     """The weak columns again, on the image minus everything else."""
-    rest = joint.rest
-    sigma = np.exp(joint.state.shape.log_sigma)[problem.group[rows]]
-    start = joint.state.xy[rows]
-    windows = cut_windows(rest, joint.weight, start, radius, device)
-    local = LocalProblem(windows, joint.state.shape, sigma, start, problem.limit[rows], device)
-    return fit_windows(
-        local.with_own(joint.state.amplitude[rows]),
-        tolerance=recipe.tolerance,
-        max_iterations=recipe.max_iterations,
+    local = LocalProblem(
+        image=joint.rest,
+        weight=joint.weight,
+        radius=radius,
+        shape=joint.state.shape,
+        sigma=np.exp(joint.state.shape.log_sigma)[problem.group[rows]],
+        start=joint.state.xy[rows],
+        limit=problem.limit[rows],
+        own=joint.state.amplitude[rows],
+        device=device,
     )
+    return fit_windows(local, tolerance=recipe.tolerance, max_iterations=recipe.max_iterations)
 
 
 def _table(
@@ -272,6 +290,8 @@ def _table(
     n, state = len(columns), joint.state
     xy, amplitude, covariance = state.xy[:n].copy(), state.amplitude[:n].copy(), joint.covariance[:n].copy()
     xy[again], amplitude[again], covariance[again] = local.xy, local.amplitude, local.covariance
+    held = ~problem.free[:n]
+    xy[held] = problem.start[:n][held]
     sigma, angle = state.shape.axes()
     core = 1.5 * float(sigma.max())
     used = (joint.weight > 0).astype(np.float64)

@@ -3,7 +3,8 @@
 // that the order of tasks, and how many run at once, changes nothing.
 //
 // A column is A P(d), P = (1 - w) exp(-r2 / 2 s2) + w exp(-r2 / 2 k2 s2), r2 = d' M d, det M = 1, inside a disc around its
-// start; a knot of the background is a product of two hat functions.
+// centre; what is left at the rim is taken off, so that no column ends in a step.  A knot of the background is a product of
+// two hat functions.
 #pragma once
 
 #include "lanes.h"
@@ -46,13 +47,13 @@ struct ColumnRow {
     using T = typename L::Scalar;
     static constexpr int terms = 3;
     double x, sx, y, sy, radius;
-    T amplitude, core_rate, wide_rate, core_slope, wide_slope, core_part, wide_part, m00, m01, m11;
+    T amplitude, rim, core_rate, wide_rate, core_slope, wide_slope, core_part, wide_part, m00, m01, m11;
     T dy, c0, c1, to_start, room;
     double half;  // of the disc's chord
 
     STEMDISP_INLINE ColumnRow(const ColumnTable& c, const Profile& p, int i)
         : x(c.xy[2 * i]), sx(c.start[2 * i]), y(c.xy[2 * i + 1]), sy(c.start[2 * i + 1]), radius(c.radius[i]),
-          amplitude(T(c.amplitude[i])), core_rate(T(-LOG2_E * c.half[i])), wide_rate(T(-LOG2_E * c.half[i] * p.wide)),
+          amplitude(T(c.amplitude[i])), rim(T(c.rim[i])), core_rate(T(-LOG2_E * c.half[i])), wide_rate(T(-LOG2_E * c.half[i] * p.wide)),
           core_slope(T(2 * c.half[i] * (1 - p.tail))), wide_slope(T(2 * c.half[i] * p.tail * p.wide)),
           core_part(T(1 - p.tail)), wide_part(T(p.tail)), m00(T(p.m00)), m01(T(p.m01)), m11(T(p.m11)), dy(0), c0(0),
           c1(0), to_start(T(x - sx)), room(0), half(0) {}
@@ -83,7 +84,7 @@ struct ColumnRow {
     STEMDISP_INLINE L wide(L r2) const { return power_of_two(L(wide_rate) * r2); }
     STEMDISP_INLINE L value(L dx) const {
         const L s = r2(dx);
-        return TAIL ? L(core_part) * core(s) + L(wide_part) * wide(s) : core(s);
+        return (TAIL ? L(core_part) * core(s) + L(wide_part) * wide(s) : core(s)) - L(rim);
     }
     // Derivatives by amplitude, x and y; zero outside the disc.
     STEMDISP_INLINE void derivatives(double at_x, L lanes, L* t) const {
@@ -96,7 +97,7 @@ struct ColumnRow {
         }
         const L own = select(inside(dx), L(T(1)), L(T(0)));
         slope = slope * (own * L(amplitude));
-        t[0] = own * profile;
+        t[0] = own * (profile - L(rim));
         t[1] = slope * (L(m00) * dx + L(m01 * dy));
         t[2] = slope * (L(m01) * dx + L(m11 * dy));
     }
@@ -223,6 +224,8 @@ STEMDISP_INLINE void slopes(const Raster& r, const ColumnTable& columns, const P
         const int i = bins.column[m];
         if (group >= 0 && columns.group[i] != group) continue;
         ColumnRow<L, TAIL> column(columns, p, i);
+        const L rim0(T(columns.rim_slopes[3 * i])), rim1(T(columns.rim_slopes[3 * i + 1])),
+            rim2(T(columns.rim_slopes[3 * i + 2]));
         for (int j = 0; j < rows; ++j) {
             if (!column.row(y0 + r.step * j)) continue;
             for (int v = 0; v < VECTORS; ++v) {
@@ -235,14 +238,14 @@ STEMDISP_INLINE void slopes(const Raster& r, const ColumnTable& columns, const P
                 if (TAIL) slope = slope + L(column.wide_slope) * tail;
                 slope = slope * strong;
                 if (group >= 0) {
-                    sum[0][j][v] = sum[0][j][v] + slope * r2;
+                    sum[0][j][v] = sum[0][j][v] + (slope * r2 - strong * rim0);
                     continue;
                 }
                 const L half_q = slope * L(T(-0.5)), dy(column.dy);
                 sum[0][j][v] = sum[0][j][v] + half_q * (L(unit) * (dx * dx - dy * dy) + pull1 * r2);
                 sum[1][j][v] = sum[1][j][v] + half_q * (L(T(2) * unit) * dx * dy + pull2 * r2);
-                sum[2][j][v] = sum[2][j][v] + strong * (tail - core);
-                sum[3][j][v] = sum[3][j][v] + strong * L(column.wide_slope) * tail * r2;
+                sum[2][j][v] = sum[2][j][v] + strong * (tail - core - rim1);
+                sum[3][j][v] = sum[3][j][v] + strong * (L(column.wide_slope) * tail * r2 - rim2);
             }
         }
     }
@@ -254,7 +257,8 @@ STEMDISP_INLINE void slopes(const Raster& r, const ColumnTable& columns, const P
         }
 }
 
-// Sums of the weighted residual times the derivatives of column i by A, x, y, log s, m1, m2, w and log k: `sums` (8).
+// Sums of the weighted residual times the derivatives of column i by A, x, y, log s, m1, m2, w and log k, with the height at
+// the rim held, and times its amplitude alone: `sums` (9).
 template <class L, bool TAIL, class Team>
 STEMDISP_INLINE void gather(const Raster& r, const ColumnTable& columns, const Profile& p, int i,
                             const typename L::Scalar* residual, double* sums, const Team& team) {
@@ -263,7 +267,7 @@ STEMDISP_INLINE void gather(const Raster& r, const ColumnTable& columns, const P
     int j0, j1, i0, i1;
     column.rows(r, j0, j1);
     const L lanes = L::count() * L(T(r.step)), zero(T(0));
-    L value = zero, x = zero, y = zero, xx = zero, xy = zero, yy = zero, tail = zero, tail_r2 = zero;
+    L flat = zero, value = zero, x = zero, y = zero, xx = zero, xy = zero, yy = zero, tail = zero, tail_r2 = zero;
     for (int j = j0; j < j1; ++j) {
         if (!column.row(r.y0 + r.step * j)) continue;
         column.span(r, i0, i1);
@@ -273,6 +277,7 @@ STEMDISP_INLINE void gather(const Raster& r, const ColumnTable& columns, const P
             const L dx = column.offset(r.x0 + r.step * k, lanes);
             const L rest = select(column.inside(dx), L::load(line + k), zero);
             const L r2 = column.r2(dx), core = column.core(r2) * rest;
+            flat = flat + rest;
             L slope = L(column.core_slope) * core;
             if (TAIL) {
                 const L wide = column.wide(r2) * rest;
@@ -301,7 +306,9 @@ STEMDISP_INLINE void gather(const Raster& r, const ColumnTable& columns, const P
     const double a = columns.amplitude[i], unit = (p.m00 + p.m11) / 2;
     const double unit2 = 1 / (1 - p.m1 * p.m1 - p.m2 * p.m2);
     const double r2 = p.m00 * t[3] + 2 * p.m01 * t[4] + p.m11 * t[5];
-    sums[0] = t[0];
+    const double level = team.sum(double(flat.sum()));
+    sums[0] = t[0] - columns.rim[i] * level;
+    sums[8] = a * level;
     sums[1] = a * (p.m00 * t[1] + p.m01 * t[2]);
     sums[2] = a * (p.m01 * t[1] + p.m11 * t[2]);
     sums[3] = a * r2;

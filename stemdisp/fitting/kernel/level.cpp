@@ -45,7 +45,7 @@ void slopes_all(const Image& in, int group, const T* weight, T* const* images, i
 template <class T, bool TAIL>
 void gather_columns(const Image& in, const T* residual, double* sums, int from, int to) {
     for (int i = from; i < to; ++i)
-        gather<Vector<T>, TAIL>(in.raster, in.columns, in.profile, i, residual, sums + 8 * i, Alone());
+        gather<Vector<T>, TAIL>(in.raster, in.columns, in.profile, i, residual, sums + 9 * i, Alone());
 }
 
 template <class T>

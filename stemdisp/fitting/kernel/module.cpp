@@ -48,28 +48,33 @@ void use(const std::string& name) {
 // Tables of one image; keeps the arrays alive.
 struct Tables {
     Array<const double, 2> xy, start;
-    Array<const double, 1> radius, amplitude, half;
+    Array<const double, 1> radius, amplitude, half, rim;
+    Array<const double, 2> rim_slopes;
     Array<const int, 1> group;
     Array<const double, 2> knots;
     Array<const int, 1> first, column;
     Image in;
 
     Tables(Array<const double, 2> xy_, Array<const double, 2> start_, Array<const double, 1> radius_,
-           Array<const double, 1> amplitude_, Array<const double, 1> half_, Array<const int, 1> group_,
+           Array<const double, 1> amplitude_, Array<const double, 1> half_, Array<const double, 1> rim_,
+           Array<const double, 2> rim_slopes_, Array<const int, 1> group_,
            std::vector<double> profile, Array<const double, 2> knots_, std::vector<double> knot_grid,
            std::vector<int> size, std::vector<double> grid, std::vector<double> variance, Array<const int, 1> first_,
            Array<const int, 1> column_)
-        : xy(xy_), start(start_), radius(radius_), amplitude(amplitude_), half(half_), group(group_), knots(knots_),
+        : xy(xy_), start(start_), radius(radius_), amplitude(amplitude_), half(half_), rim(rim_), rim_slopes(rim_slopes_), group(group_), knots(knots_),
           first(first_), column(column_) {
         const size_t n = radius.shape(0);
         require(xy.shape(0) == n && xy.shape(1) == 2 && start.shape(0) == n && start.shape(1) == 2, "xy, start: (n, 2)");
-        require(amplitude.shape(0) == n && half.shape(0) == n && group.shape(0) == n, "amplitude, half, group: (n,)");
+        require(amplitude.shape(0) == n && half.shape(0) == n && rim.shape(0) == n && group.shape(0) == n,
+                "amplitude, half, rim, group: (n,)");
+        require(rim_slopes.shape(0) == n && rim_slopes.shape(1) == 3, "rim_slopes: (n, 3)");
         require(profile.size() == 8 && knot_grid.size() == 3 && size.size() == 3 && grid.size() == 3 && variance.size() == 3,
                 "profile (8), knot grid (3), size (3), grid (3), variance (3)");
         require(size[0] > 0 && size[1] > 0 && size[2] >= (size[0] + BIN - 1) / BIN * BIN + MARGIN, "size: nx, ny, stride");
         require(knots.shape(0) >= 2 && knots.shape(1) >= 2, "knots: at least 2 x 2");
         in.raster = {size[0], size[1], size[2], grid[0], grid[1], grid[2]};
-        in.columns = {int(n), xy.data(), start.data(), radius.data(), amplitude.data(), half.data(), group.data()};
+        in.columns = {int(n), xy.data(), start.data(), radius.data(), amplitude.data(), half.data(), rim.data(),
+                      rim_slopes.data(), group.data()};
         in.knots = {int(knots.shape(1)), int(knots.shape(0)), knot_grid[0], knot_grid[1], knot_grid[2], knots.data()};
         in.profile = {profile[0], profile[1], profile[2], profile[3], profile[4], profile[5], profile[6],
                       profile[7] != 0};
@@ -120,7 +125,7 @@ void slopes(const Tables& t, int group, Array<const T, 1> weight, Array<T, 2> im
 template <class T>
 void gather(const Tables& t, Array<const T, 1> residual, Array<double, 2> sums, int threads) {
     require(residual.shape(0) == t.pixels(), "images: (ny * stride + margin,)");
-    require(int(sums.shape(0)) == t.in.columns.n && sums.shape(1) == 8, "sums: (n, 8)");
+    require(int(sums.shape(0)) == t.in.columns.n && sums.shape(1) == 9, "sums: (n, 9)");
     const auto run = joint<T>().gather;
     nb::gil_scoped_release release;
     share(t.in.columns.n, threads, [&](int a, int b) { run(t.in, residual.data(), sums.data(), a, b); });
@@ -180,8 +185,8 @@ NB_MODULE(_kernel, m) {
     m.def("level", [] { return std::string(active->name); });
     nb::class_<Tables>(m, "Tables")
         .def(nb::init<Array<const double, 2>, Array<const double, 2>, Array<const double, 1>, Array<const double, 1>,
-                      Array<const double, 1>, Array<const int, 1>, std::vector<double>, Array<const double, 2>,
-                      std::vector<double>, std::vector<int>, std::vector<double>, std::vector<double>,
+                      Array<const double, 1>, Array<const double, 1>, Array<const double, 2>, Array<const int, 1>, std::vector<double>,
+                      Array<const double, 2>, std::vector<double>, std::vector<int>, std::vector<double>, std::vector<double>,
                       Array<const int, 1>, Array<const int, 1>>());
     add_joint<float>(m);
     add_joint<double>(m);

@@ -12,10 +12,11 @@ struct Raster {
     double x0, y0, step;
 };
 
-// n columns: position now, centre and radius of the disc (px), amplitude, 0.5 / sigma^2.
+// n columns: position now, centre and radius of the disc (px), amplitude, 0.5 / sigma^2, height of the profile at the rim
+// of the disc and (n, 3) its derivatives by log sigma, w and log k.
 struct ColumnTable {
     int n;
-    const double *xy, *start, *radius, *amplitude, *half;
+    const double *xy, *start, *radius, *amplitude, *half, *rim, *rim_slopes;
     const int* group;
 };
 
