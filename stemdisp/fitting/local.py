@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
-from .profile import Shape, evaluate
+from .profile import Shape
+from .window import ColumnFits, ColumnModel, Search, Starts, Status, fit_columns
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Pixels = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -33,39 +34,50 @@ class Windows:
 
 @dataclass(frozen=True)
 class LocalProblem:
-    """Windows (n) and what is known of their columns: the profile's shape and width ``sigma`` (n,) px, the ``start``
-    (n, 2) px, and how far from it a column may go, ``limit`` (n,) px."""
+    """Columns (n) to be fitted with the profile they have.
 
-    windows: Windows
+    image, weight
+        (ny, nx) with the neighbours taken off; weight 0 = not used.
+    radius
+        px of the round windows.
+    shape, sigma
+        The profile, and its width (n,) px.
+    start, limit
+        (n, 2) px, and (n,) how far from it a column may go.
+    own
+        (n,) heights of the columns where they were taken off the image as well, as they stand at ``start``.
+    """
+
+    image: Pixels
+    weight: Pixels
+    radius: float
     shape: Shape
     sigma: Floats
     start: Floats
     limit: Floats
+    own: Floats | None = None
     device: Device = CPU
-
-    def with_own(self, amplitude: Floats) -> LocalProblem:
-        """The problem on a residual image with each window's own column, of ``amplitude`` (n,), added back."""
-        up, windows = self.device.up, self.windows
-        dx, dy = windows.x - up(self.start[:, :1]), windows.y - up(self.start[:, 1:])
-        profile = evaluate(self.shape, up(self.sigma[:, None]), dx, dy, self.device.xp).value
-        return replace(self, windows=replace(windows, data=windows.data + up(amplitude[:, None]) * profile))
 
 
 @dataclass(frozen=True)
 class LocalFit:
-    """Amplitude (n,), position (n, 2), covariance (n, 3, 3) of (amplitude, x, y), plane (n, 3) of (level, x, y slope),
-    weighted mean square residual (n,) and whether the position still moved at the end (n,)."""
+    """Amplitude (n,), position (n, 2), covariance (n, 3, 3) of (amplitude, x, y), slopes (n, 2) of the plane and their
+    variance (n, 2), weighted mean square residual (n,), whether the fit did not end well (n,), and who computed it.
+
+    A column that cannot be fitted keeps its start and its own height; its covariance is NaN.
+    """
 
     amplitude: Floats
     xy: Floats
     covariance: Floats
-    plane: Floats
-    plane_variance: Floats
+    slopes: Floats
+    slopes_variance: Floats
     chi2: Floats
     moving: NDArray[np.bool_]
+    engine: str
 
 
-def cut_windows(image: Floats, weight: Floats, xy: Floats, radius: float, device: Device = CPU) -> Windows:
+def cut_windows(image: Pixels, weight: Pixels, xy: Floats, radius: float, device: Device = CPU) -> Windows:
     """Round windows of ``radius`` px around ``xy`` (n, 2); pixels outside the frame have no weight."""
     ny, nx = image.shape
     reach = int(np.ceil(radius)) + 1
@@ -89,70 +101,39 @@ def fit_windows(problem: LocalProblem, *, tolerance: float, max_iterations: int)
 
     The first fit leaves the slopes of the plane free, the second holds them as tightly as the first says.
     """
-    loose = _iterate(problem, 0.0, tolerance, max_iterations)
-    slopes = loose.plane[:, 1:]
-    known = np.isfinite(loose.plane_variance).all(axis=1)
+    search = Search(
+        size=2 * int(np.ceil(problem.radius)) + 3,
+        radius=problem.radius,
+        tolerance=tolerance,
+        evaluations=max_iterations,
+    )
+    loose = _fit(problem, search)
+    known = np.isfinite(loose.slopes_variance).all(axis=1)
     if not known.any():
         return loose
-    spread = 1.4826 * np.median(np.abs(slopes[known]))
-    allowed = max(spread**2 - float(np.median(loose.plane_variance[known][:, 1:])), 1e-6 * spread**2, 1e-300)
-    return _iterate(problem, 1 / allowed, tolerance, max_iterations)
+    spread = 1.4826 * np.median(np.abs(loose.slopes[known]))
+    allowed = max(spread**2 - float(np.median(loose.slopes_variance[known])), 1e-6 * spread**2, 1e-300)
+    return _fit(problem, replace(search, ridge=1 / allowed))
 
 
-def _iterate(problem: LocalProblem, ridge: float, tolerance: float, max_iterations: int) -> LocalFit:
-    """Gauss-Newton in positions, the linear part solved exactly each time.
-
-    ``ridge`` is 1 / variance of the slopes, in units of the data.
-    """
-    start, limit, windows = problem.start, problem.limit, problem.windows
-    xy, moving = start.copy(), np.ones(len(start), dtype=bool)
-    counted = problem.device.down((windows.weight > 0).sum(axis=1))
-    scale = np.zeros(len(start))
-    for _ in range(max_iterations):
-        values, squares, curvature, gradient = _expand(problem, xy, ridge * scale)
-        scale = squares / np.maximum(counted - 6, 1)
-        hold = np.zeros((len(start), 6))
-        hold[:, 4:] = (ridge * scale)[:, None]
-        gradient[:, 4:] -= hold[:, 4:] * values[:, 2:]
-        step = _solve(curvature, gradient, hold)[:, 1:3]
-        length = np.hypot(step[:, 0], step[:, 1])
-        away = xy + step * np.minimum(1.0, 0.5 * limit / np.maximum(length, 1e-12))[:, None] - start
-        xy = start + away * np.minimum(1.0, limit / np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-12))[:, None]
-        moving = length >= tolerance
-        if not moving.any():
-            break
-    covariance = np.linalg.inv(_lifted(curvature, hold)) * scale[:, None, None]
-    variance = np.einsum("nii->ni", covariance)[:, 3:]
-    return LocalFit(values[:, 0], xy, covariance[:, :3, :3], values[:, 1:], variance, scale, moving)
+def _fit(problem: LocalProblem, search: Search) -> LocalFit:
+    n, shape = len(problem.start), problem.shape
+    metric = shape.metric[[0, 0, 1], [0, 1, 1]]
+    starts = Starts(problem.start, metric * (0.5 / problem.sigma**2).reshape(n, 1), problem.limit, problem.own)
+    model = ColumnModel("shared", plane=True, tail=shape.tail, ratio=float(np.exp(shape.log_ratio)))
+    fits = fit_columns(problem.image, starts, model, search, weight=problem.weight, device=problem.device)
+    return _named(fits, np.zeros(n) if problem.own is None else problem.own)
 
 
-def _expand(problem: LocalProblem, xy: Floats, hold: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """At positions ``xy``: the best linear values (n, 4) of amplitude, level and slopes, the weighted squares (n,) they
-    leave, and curvature (n, 6, 6) and gradient (n, 6) of (amplitude, x, y, level, slopes)."""
-    device, windows = problem.device, problem.windows
-    xp, up, down, weight = device.xp, device.up, device.down, windows.weight
-    dx, dy = windows.x - up(xy[:, :1]), windows.y - up(xy[:, 1:])
-    at = evaluate(problem.shape, up(problem.sigma[:, None]), dx, dy, xp)
-    u, v = windows.x - up(problem.start[:, :1]), windows.y - up(problem.start[:, 1:])
-    ones = xp.ones_like(dx)
-    linear = xp.stack([at.value, ones, u, v], axis=1)
-    ridge = np.zeros((len(xy), 4))
-    ridge[:, 2:] = hold[:, None]
-    normal = down((linear * weight[:, None]) @ linear.transpose(0, 2, 1))
-    values = _solve(normal, down((linear @ (weight * windows.data)[:, :, None])[:, :, 0]), ridge)
-    residual = windows.data - (up(values)[:, None, :] @ linear)[:, 0]
-    amplitude = up(values[:, :1])
-    jacobian = xp.stack([at.value, amplitude * at.q * at.mx, amplitude * at.q * at.my, ones, u, v], axis=1)
-    curvature = down((jacobian * weight[:, None]) @ jacobian.transpose(0, 2, 1))
-    gradient = down((jacobian @ (weight * residual)[:, :, None])[:, :, 0])
-    return values, down((weight * residual**2).sum(axis=1)), curvature, gradient
-
-
-def _lifted(matrix: Floats, hold: Floats) -> Floats:
-    diagonal = np.einsum("nii->ni", matrix)
-    lift = hold + 1e-12 * diagonal + np.where(diagonal > 0, 0.0, 1.0)
-    return np.asarray(matrix + lift[:, :, None] * np.eye(matrix.shape[1]))
-
-
-def _solve(matrix: Floats, right: Floats, hold: Floats) -> Floats:
-    return np.asarray(np.linalg.solve(_lifted(matrix, hold), right[:, :, None])[:, :, 0], dtype=np.float64)
+def _named(fits: ColumnFits, own: Floats) -> LocalFit:
+    failed = np.isin(fits.status, (Status.FEW_PIXELS, Status.SINGULAR))
+    return LocalFit(
+        amplitude=np.where(failed, own, fits.amplitude),
+        xy=fits.xy,
+        covariance=fits.covariance,
+        slopes=fits.slopes,
+        slopes_variance=fits.background_variance[:, 1:],
+        chi2=fits.chi2,
+        moving=~fits.converged,
+        engine=fits.engine,
+    )

@@ -25,6 +25,7 @@ struct Scratch {
     STEMDISP_INLINE L raw(int k) const { return L::load(pixels + k * W); }
     STEMDISP_INLINE L data(int k) const { return L::load(pixels + k * W); }
     STEMDISP_INLINE L weight(int k) const { return L::load(weights + k * W); }
+    STEMDISP_INLINE void add(int k, L value) { (raw(k) + value).store(pixels + k * W); }
     STEMDISP_INLINE L pivot() const { return raw(size * size / 2); }
     STEMDISP_INLINE T power(int u, int i) const { return powers[4 * u + i - 1]; }
     STEMDISP_INLINE void normalise(L mean, L factor) {
@@ -117,6 +118,7 @@ void fit(const WindowTable<typename L::Scalar>& in, const WindowModel& model, co
         typename Fit::Task task;
         task.tail = T(model.tail), task.wide = T(model.wide), task.ridge = T(in.ridge);
         task.tolerance = T(in.tolerance), task.most = in.most;
+        task.owned = in.own != nullptr;
         for (int k = 0; k < W; ++k) {
             const int i = order[block + (k < count ? k : 0)];
             const int x = middle[2 * k] = nearest(in.start[2 * i]), y = middle[2 * k + 1] = nearest(in.start[2 * i + 1]);
@@ -130,6 +132,7 @@ void fit(const WindowTable<typename L::Scalar>& in, const WindowModel& model, co
             task.b.set(k, T(in.shape[3 * i + 1]));
             task.c.set(k, T(in.shape[3 * i + 2]));
             task.limit.set(k, T(in.limit[i]));
+            task.own.set(k, in.own ? T(in.own[i]) : T(0));
         }
         Rows<L> rows{order + block, in.start, middle, count, results, reports};
         Fit one;

@@ -232,6 +232,36 @@ struct WindowSums {
         }
     }
 
+    // Puts columns of height `own` back that were taken off the image as they stand at a place.
+    template <class Source>
+    STEMDISP_PART void put_back(Source& from, const Place<L>& at, L own, L tail, L wide) const {
+        const int size = from.size, h = size / 2;
+        const L one(T(1));
+        Bell<L> core, broad;
+        core.set(at.a, at.b, at.c, at.x, at.y);
+        broad.set(at.a * wide, at.b * wide, at.c * wide, at.x, at.y);
+        const auto add_to = [&](int k, L near, L far) { from.add(k, own * (TAIL ? (one - tail) * near + tail * far : near)); };
+        for (int side = 0; side < 2; ++side) {
+            core.begin(side);
+            broad.begin(side);
+            for (int v = 0; v <= h; ++v) {
+                if (v > 0) core.next_row(side);
+                if (v > 0) broad.next_row(side);
+                if (v == 0 && side == 1) continue;
+                const int middle = (side ? h - v : h + v) * size + h;
+                core.begin_row();
+                broad.begin_row();
+                add_to(middle, core.start, broad.start);
+                for (int u = 1; u <= h; ++u) {
+                    core.next();
+                    broad.next();
+                    add_to(middle + u, core.at_right, broad.at_right);
+                    add_to(middle - u, core.at_left, broad.at_left);
+                }
+            }
+        }
+    }
+
     // One pair of pixels, at u and -u (the same pixel once, for u = 0), into the sums of its row.
     struct Row {
         L qq[2 * DQ + 1], q1[DQ + (PLANE ? 2 : 1)], qd[DQ + 1], pq[DQ + 1], pp, p1[PLANE ? 2 : 1], pd;
@@ -454,7 +484,8 @@ struct Solver {
 
     // What a fit is given, one number a lane, and the same for all lanes.  Places are relative to the window's middle.
     struct Task {
-        L x, y, a, b, c, limit;
+        L x, y, a, b, c, limit, own;
+        bool owned;
         T tail, wide, ridge, tolerance;
         int most;
     };
@@ -582,8 +613,9 @@ struct Solver {
                            larger(s.damping, L(Limit::raised_damping)) * ten);
         Mask settled = zero < one;
         if (PLANE && !POISSON) {
-            const L hold = L(task.ridge) * larger(squares, zero) / larger(count - L(T(N)), one);
-            settled = magnitude(hold - s.hold) <= L(task.tolerance) * hold;
+            const L hold = L(task.ridge) * larger(squares, L(Limit::slack) * total) / larger(count - L(T(N)), one);
+            // A change of the ridge matters as far as it shows beside the slopes' own curvature.
+            settled = magnitude(hold - s.hold) <= L(task.tolerance) * (hold + m[entry(PLANE ? 1 : 0, PLANE ? 1 : 0)]);
             s.hold = select(took, hold, s.hold);
         }
         factor(LINEAR, N, s.damping);
@@ -811,11 +843,12 @@ struct WindowFit : Solver<L, SHAPE, PLANE, POISSON> {
         const L zero(T(0)), one(T(1));
         const L tail(task.tail), wide(task.wide);
         Window window;
-        window.prepare(from);
-        this->count = window.count, this->total = window.total, this->mean = window.mean, this->scale = window.scale;
         Search s;
         s.best.x = task.x, s.best.y = task.y, s.best.a = task.a, s.best.b = task.b, s.best.c = task.c;
         s.best.height = s.best.level = s.best.slope_x = s.best.slope_y = zero;
+        if (task.owned) window.put_back(from, s.best, task.own, tail, wide);
+        window.prepare(from);
+        this->count = window.count, this->total = window.total, this->mean = window.mean, this->scale = window.scale;
         Place at = s.best;
         s.step = s.best;
         s.objective = s.squares = L(T(1e30));

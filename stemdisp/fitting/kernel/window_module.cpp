@@ -40,11 +40,11 @@ using Rule = std::tuple<int, double, double, double, int>;
 
 template <class T>
 void fit_windows(Array<const T, 2> image, std::optional<Array<const T, 2>> weight, Array<const double, 2> start,
-                 Array<const double, 2> shape, Array<const double, 1> limit, const Model& model, const Rule& rule,
+                 Array<const double, 2> shape, Array<const double, 1> limit, std::optional<Array<const double, 1>> own, const Model& model, const Rule& rule,
                  Array<double, 2> results, Array<int, 2> reports, int threads) {
     const size_t n = start.shape(0);
     require(start.shape(1) == 2 && shape.shape(0) == n && shape.shape(1) == 3, "start (n, 2), shape (n, 3)");
-    require(limit.shape(0) == n, "limit (n,)");
+    require(limit.shape(0) == n && (!own || own->shape(0) == n), "limit, own (n,)");
     require(results.shape(0) == n && results.shape(1) == RESULTS, "results (n, 19)");
     require(reports.shape(0) == n && reports.shape(1) == REPORTS, "reports (n, 3)");
     require(!weight || (weight->shape(0) == image.shape(0) && weight->shape(1) == image.shape(1)), "weight: as the image");
@@ -65,6 +65,7 @@ void fit_windows(Array<const T, 2> image, std::optional<Array<const T, 2>> weigh
                                start.data(),
                                shape.data(),
                                limit.data(),
+                               own ? own->data() : nullptr,
                                radius,
                                ridge,
                                tolerance,
@@ -89,14 +90,18 @@ void fit_windows(Array<const T, 2> image, std::optional<Array<const T, 2>> weigh
     }
 }
 
+template <class T>
+void add(nb::module_& m) {
+    m.def("fit_windows", fit_windows<T>, nb::arg("image").noconvert(), nb::arg("weight").noconvert().none(),
+          nb::arg("start"), nb::arg("shape"), nb::arg("limit"), nb::arg("own").none(), nb::arg("model"), nb::arg("rule"),
+          nb::arg("results").noconvert(), nb::arg("reports").noconvert(), nb::arg("threads"));
+}
+
 }  // namespace
 
 void add_windows(nb::module_& m) {
-    m.def("fit_windows", fit_windows<float>, nb::arg("image"), nb::arg("weight").none(), nb::arg("start"), nb::arg("shape"),
-          nb::arg("limit"), nb::arg("model"), nb::arg("rule"), nb::arg("results"), nb::arg("reports"), nb::arg("threads"));
-    m.def("fit_windows", fit_windows<double>, nb::arg("image"), nb::arg("weight").none(), nb::arg("start"),
-          nb::arg("shape"), nb::arg("limit"), nb::arg("model"), nb::arg("rule"), nb::arg("results"), nb::arg("reports"),
-          nb::arg("threads"));
+    add<float>(m);
+    add<double>(m);
 }
 
 }  // namespace stemdisp

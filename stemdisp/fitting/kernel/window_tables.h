@@ -31,6 +31,7 @@ struct WindowTable {
     const double* start;      // (n, 2)
     const double* shape;      // (n, 3): a, b, c
     const double* limit;      // (n): how far from its start a column may go, px
+    const double* own;        // (n): height of the column itself, taken off the image as it is at its start; null for 0
     double radius;            // pixels farther from the start are not used; infinite for all of the square
     double ridge;             // 1 / variance that the slopes of the plane are allowed
     double tolerance;         // px

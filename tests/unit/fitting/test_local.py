@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from stemdisp.backend import CPU, Device
 from stemdisp.fitting.local import LocalProblem, cut_windows, fit_windows
 from stemdisp.fitting.profile import Shape, evaluate
 
@@ -30,9 +33,13 @@ def drawn(
     return image, xy
 
 
-def problem_of(image: np.ndarray, start: np.ndarray, radius: float = 7.0, limit: float = 2.0) -> LocalProblem:
-    windows = cut_windows(image, np.ones_like(image), start, radius)
-    return LocalProblem(windows, SHAPE, np.full(len(start), 2.5), start, np.full(len(start), limit))
+def problem_of(
+    image: np.ndarray, start: np.ndarray, limit: float = 2.0, radius: float = 7.0, device: Device = CPU
+) -> LocalProblem:
+    n = len(start)
+    return LocalProblem(
+        image, np.ones_like(image), radius, SHAPE, np.full(n, 2.5), start, np.full(n, limit), device=device
+    )
 
 
 @pytest.mark.parametrize("amplitude", [40.0, -40.0])
@@ -63,13 +70,13 @@ def noisy_fit(slope: tuple[float, float] = (0.0, 0.0), spread: float = 0.0):
 
 
 def test_slopes_that_are_noise_are_shrunk() -> None:
-    assert np.abs(noisy_fit()[0].plane[:, 1:]).max() < 0.3
+    assert np.abs(noisy_fit()[0].slopes).max() < 0.3
 
 
 def test_slopes_that_differ_are_allowed_for() -> None:
     level, xy = noisy_fit()
     uneven, _ = noisy_fit(spread=2.0)
-    assert np.abs(uneven.plane[:, 1:]).std() > 1
+    assert np.abs(uneven.slopes).std() > 1
     assert (uneven.xy - xy).std() < 2.5 * (level.xy - xy).std()
 
 
@@ -85,7 +92,8 @@ def test_nothing_leaves_its_limit() -> None:
     assert (np.hypot(*(found.xy - start).T) <= 1 + 1e-9).all()
 
 
-def test_a_column_taken_off_is_put_back() -> None:
+@pytest.mark.parametrize("device", [CPU, replace(CPU, compiled=False)])
+def test_a_column_taken_off_is_put_back(device) -> None:
     image, xy = drawn(40.0)
     start = xy + 0.2
     y, x = np.indices(image.shape).astype(float)
@@ -93,9 +101,33 @@ def test_a_column_taken_off_is_put_back() -> None:
     rest[:SIDE, :SIDE] -= (
         40 * evaluate(SHAPE, 2.5, x[:SIDE, :SIDE] - start[0, 0], y[:SIDE, :SIDE] - start[0, 1], np).value
     )
-    problem = problem_of(rest, start[:1]).with_own(np.array([40.0]))
-    whole = problem_of(image, start[:1])
-    np.testing.assert_allclose((problem.windows.data - whole.windows.data)[whole.windows.weight > 0], 0, atol=1e-10)
+    whole = problem_of(image, start[:1], device=device)
+    found = fit_windows(replace(whole, image=rest, own=np.array([40.0])), tolerance=1e-7, max_iterations=60)
+    expected = fit_windows(whole, tolerance=1e-7, max_iterations=60)
+    np.testing.assert_allclose(found.xy, expected.xy, atol=1e-9)
+    np.testing.assert_allclose(found.covariance, expected.covariance, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.0, 2.0])
+def test_the_kernel_and_arrays_agree(spread) -> None:
+    image, xy = drawn(60.0, spread=spread)
+    noisy = image + np.random.default_rng(1).normal(0, 5.0, image.shape)
+    found = [
+        fit_windows(problem_of(noisy, np.rint(xy), device=device), tolerance=1e-5, max_iterations=60)
+        for device in (CPU, replace(CPU, compiled=False))
+    ]
+    assert found[1].engine == "arrays, cpu"
+    np.testing.assert_allclose(found[0].xy, found[1].xy, atol=1e-6)
+    np.testing.assert_allclose(found[0].covariance, found[1].covariance, rtol=1e-6, atol=1e-12)
+
+
+def test_a_column_without_pixels_keeps_its_start() -> None:
+    image, xy = drawn(40.0)
+    image[:SIDE, :SIDE] = np.nan
+    problem = replace(problem_of(image, xy), own=np.full(len(xy), 3.0))
+    found = fit_windows(problem, tolerance=1e-4, max_iterations=60)
+    assert found.moving[0] and not found.moving[1:].any()
+    assert (found.xy[0] == xy[0]).all() and found.amplitude[0] == 3 and np.isnan(found.covariance[0]).all()
 
 
 def test_pixels_beyond_the_frame_have_no_weight() -> None:
