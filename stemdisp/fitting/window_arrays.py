@@ -225,7 +225,7 @@ class _Fit:
         settled = xp.ones(len(place), dtype=bool)
         if self.model.plane and not self.poisson:
             noise = xp.maximum(squares, SLACK * windows.total) / xp.maximum(windows.count - self.size, 1)
-            new = self.search.ridge * noise
+            new = self.search.ridge * noise * windows.scale**2  # slopes are in units of the window's scale
             settled = xp.abs(new - hold) <= self.search.tolerance * (new + pivots[:, 1])
             state.hold[rows] = xp.where(took, new, hold)
         lower, pivots, _ = self.factor(system, damping)
