@@ -148,12 +148,18 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
         start = start.replace(xy=start.xy + register(signals[oxygen], start, lattice))
         by_signal[oxygen] = refine(signals[oxygen], start, lattice, recipe, device)
     columns, shifts = combine(by_signal, lattice, positions, oxygen)
+    said = [
+        f"{name}: {how.reason}"
+        for name, how in zip(columns.signals, columns.fits, strict=True)
+        if how.weights == "uniform" and recipe.weights == "auto"
+    ]
     found = analysis.having(
+        notes=(*analysis.notes, *said),
         columns=columns,
         by_signal=by_signal,
         signal_shift_px=shifts,
         lattice=fit_lattice(columns, lattice),
-        device=device.name,
+        device=f"{device.name}, {columns.fits[0].engine}",
     )
     return _sized_by_lattice(found)
 

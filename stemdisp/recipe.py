@@ -121,8 +121,10 @@ class AssignSection(Section):
 class RefineSection(Section):
     """The sub-pixel fit."""
 
-    weights: Literal["poisson", "uniform"] = number(
-        "poisson", "Weight of a pixel: 1 / expected counts (raw images) or equal (filtered or averaged images)."
+    weights: Literal["auto", "poisson", "uniform"] = number(
+        "auto",
+        "Weight of a pixel: 1 / expected counts (raw images) or equal (filtered or interpolated images); auto = as the "
+        "noise of the image itself says.",
     )
     profile: Literal["tailed", "gaussian"] = number(
         "tailed", "Column profile: a Gaussian with a wider tail shared by all columns, or one Gaussian."

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..backend import CPU, Device
 from .engine import Gradient, Known, Steps
 from .normal import Factor, Normal, NormalEquations
-from .problem import FAINTEST, Problem, State
+from .problem import FAINTEST, Problem, State, variance_model
 from .profile import Evaluated, at_rim, evaluate, pulls, shape_slopes
 from .tiles import Chunk, averaged, cut, hats, phase
 
@@ -152,9 +152,8 @@ class ArraySums:
         amplitude = xp.where(listed, up(state.amplitude)[rows], 0.0)
         background = (up(state.background)[chunk.nodes][:, None, :] @ chunk.hat)[:, 0, :]
         model = (amplitude[:, None, :] @ value)[:, 0, :] + background
-        weight = (self.mask[chunk.pixels] & chunk.inside) * 1.0
-        if problem.weights == "poisson":
-            weight /= xp.maximum(model, self.faintest)
+        offset, gain, floor = variance_model(problem.variance, self.faintest)
+        weight = (self.mask[chunk.pixels] & chunk.inside) / xp.maximum(offset + gain * model, floor)
         residual = weight * (self._images[chunk.stride][chunk.pixels] - model)
         return _Seen(model, weight, residual, at, value, within, amplitude, sigma, dx, dy, rows)
 

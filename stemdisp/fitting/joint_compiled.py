@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..backend import Device
 from .engine import Gradient, Known, Steps
 from .kernel import _kernel
-from .problem import Problem, State
+from .problem import FAINTEST, Problem, State, variance_model
 from .profile import at_rim
 from .tiles import SMOOTHNESS, averaged, hats, phase
 
@@ -92,11 +92,9 @@ class CompiledSums:
         inner = np.minimum(problem.centre, np.array([shape[1] - 1, shape[0] - 1]) - problem.centre).min(axis=1)
         self._cut[: self.columns] = inner < CUT * problem.radius
         self._group = problem.group.astype(np.int32)
-        self.floor = self._faintest()
+        self.faintest = self._faint()
 
-    def _faintest(self) -> float:
-        from .problem import FAINTEST
-
+    def _faint(self) -> float:
         # A quantile of a sample: the exact one costs more than an iteration.
         values = np.abs(self.problem.image[::5, ::5])[self._near[::5, ::5] > 0]
         values = values[np.isfinite(values)]
@@ -123,8 +121,6 @@ class CompiledSums:
         """What the kernel is told, with profiles that end at a share of their radii."""
         problem, shape = self.problem, state.shape
         m, (m1, m2) = shape.metric, shape.stretch
-        poisson = problem.weights == "poisson"
-        variance = [0.0, 1.0, self.floor] if poisson else [1.0, 0.0, 1.0]
         return _kernel.Tables(
             state.xy,
             problem.centre,
@@ -138,7 +134,7 @@ class CompiledSums:
             [self.knots[0][0], self.knots[1][0], problem.spacing],
             [grid.shape[1], grid.shape[0], grid.row],
             [*grid.origin, grid.stride],
-            variance,
+            list(variance_model(problem.variance, self.faintest)),
             grid.first,
             grid.column,
         )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,11 +10,21 @@ from .profile import Shape
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Weights = Literal["poisson", "uniform"]
 
 
 FAINTEST = 0.02
 """Poisson weights are 1 / max(model, this fraction of the brightest pixels): dark counts and read-out noise remain."""
+
+
+POISSON, UNIFORM = (0.0, 1.0), (1.0, 0.0)
+"""(offset, gain) of variances offset + gain * expected, up to a factor."""
+
+
+def variance_model(variance: tuple[float, float], faintest: float) -> tuple[float, float, float]:
+    """(offset, gain, floor) such that pixels weigh 1 / max(offset + gain * expected, floor); ``faintest`` is the smallest
+    expected value that is believed."""
+    offset, gain = variance
+    return offset, gain, max(offset, 0.0) + gain * faintest
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class Problem:
         (N,) px; a column that leaves this distance of its start has run away.
     known
         (N,) px; standard deviation with which the start is known to be the position, inf where it is only a start.
+    variance
+        (offset, gain): the variance of a pixel is offset + gain * expected, up to a factor.
     tolerance
         (N,) px; the fit is done when no column moves farther than this.
     """
@@ -65,7 +75,7 @@ class Problem:
     limit: Floats
     known: Floats
     tolerance: Floats
-    weights: Weights = "poisson"
+    variance: tuple[float, float] = POISSON
     tail: bool = True
 
 

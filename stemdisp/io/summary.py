@@ -12,6 +12,7 @@ from .. import __version__
 from ..fitting.directions import coherence
 from ..flags import Flag
 from ..model.analysis import Analysis
+from ..model.fit import Fit
 from ..model.columns import Columns
 from ..model.micrograph import Micrograph
 
@@ -121,6 +122,12 @@ def reference(analysis: Analysis) -> dict[str, Any]:
     }
 
 
+def fits(analysis: Analysis) -> dict[str, Fit]:
+    """Signal -> how its columns were fitted."""
+    columns = analysis.columns
+    return {} if columns is None else dict(zip(columns.signals, columns.fits, strict=False))
+
+
 def precision(analysis: Analysis) -> dict[str, Any]:
     """Median standard deviation of the positions by site, and the scatter of the displacements in the bulk, in pm."""
     columns, moved, size = analysis.columns, analysis.displacement, analysis.micrograph.pixel_size
@@ -195,6 +202,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "lattice": plain(lattice(analysis)),
         "signal_shift_px": plain(dict(analysis.signal_shift_px)),
         "reference": plain(reference(analysis)),
+        "fits": {signal: plain(vars(fit)) for signal, fit in fits(analysis).items()},
         "displacement": plain(mean_displacement(analysis)),
         "precision": plain(precision(analysis)),
         "interface": plain(interface(analysis)),

@@ -107,6 +107,7 @@ def columns_table(analysis: Analysis) -> Table:
     table = dict(zip(COLUMNS, values, strict=True))
     table |= {"island": _whole(columns.island, columns.island < 0), "amplitude_std": columns.amplitude_std}
     table["xy_cov_px2"] = columns.cov[:, 0, 1]
+    table |= dict(zip(("x_sys_px", "y_sys_px"), columns.xy_sys.T, strict=True))
     for name, fitted in analysis.by_signal.items():
         table |= _of_signal(name, fitted)
     return table

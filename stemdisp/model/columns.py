@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import StageError
 from ..flags import usable
+from .fit import Fit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,6 +32,9 @@ class Columns:
         (N,) index into ``signals``: which image the position was measured in.
     cov
         (N, 2, 2) covariance of ``xy`` in px^2.
+    xy_sys
+        (N, 2) by how much a second fit, with another model, places the column elsewhere, in px: a systematic error that
+        no counting of noise contains.
     amplitude, amplitude_std, background
         (N,) in the image's own unit; the amplitude of a dark column is negative.
     sigma
@@ -41,6 +45,8 @@ class Columns:
         (N,) root mean square misfit under the column divided by |amplitude|.
     flags
         (N,) bits of :class:`stemdisp.flags.Flag`.
+
+    ``fits`` says of each of the ``signals`` how it was fitted; empty before.
     """
 
     sites: tuple[str, ...]
@@ -51,6 +57,7 @@ class Columns:
     island: Ints
     signal: Ints
     cov: Floats
+    xy_sys: Floats
     amplitude: Floats
     amplitude_std: Floats
     background: Floats
@@ -58,6 +65,7 @@ class Columns:
     angle_deg: Floats
     residual: Floats
     flags: Ints
+    fits: tuple[Fit, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.xy)
@@ -78,6 +86,7 @@ class Columns:
             "island": np.full(n, -1),
             "signal": np.zeros(n, dtype=np.int64),
             "cov": np.full((n, 2, 2), np.nan),
+            "xy_sys": np.full((n, 2), np.nan),
             "sigma": np.full((n, 2), np.nan),
             "flags": np.zeros(n, dtype=np.int64),
         }
@@ -89,7 +98,7 @@ class Columns:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Field name -> array, in the order of the fields."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("sites", "signals")}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("sites", "signals", "fits")}
 
     def replace(self, **changes: Any) -> Columns:
         """A copy with some arrays exchanged."""

@@ -48,4 +48,4 @@ def combine(
     }
     merged["xy"] = np.where(rows[:, None], other.xy - np.array(shifts[oxygen]), base.xy)
     merged["signal"] = rows.astype(np.int64)
-    return base.replace(signals=(positions, oxygen), **merged), shifts
+    return base.replace(signals=(positions, oxygen), fits=(*base.fits, *other.fits), **merged), shifts

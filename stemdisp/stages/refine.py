@@ -16,16 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..fitting.adapt import Adapted, adapted
 from ..fitting.joint import background_at, fit, initial_state
 from ..fitting.local import LocalFit, LocalProblem, cut_windows, fit_windows
-from ..fitting.problem import JointFit, Problem, State
+from ..fitting.problem import POISSON, UNIFORM, JointFit, Problem, State
 from ..fitting.profile import evaluate
 from ..fitting.resolve import resolved
 from ..fitting.saturation import saturated
 from ..fitting.surround import inside_share, phantoms
 from ..fitting.width import steepest
+from ..fitting.window import LARGEST, ColumnModel, Search, fit_columns, round_starts
 from ..flags import Flag
 from ..model.columns import Columns
+from ..model.fit import Fit
 from ..model.lattice import Lattice
 from ..model.micrograph import Signal
 from ..recipe import RefineSection
@@ -79,9 +82,6 @@ FARTHEST = 4.0
 TAIL_START = 0.1
 """Tail weight the fit starts from."""
 
-FEWEST_SCATTERED, LEAST_SPREAD = 30, 0.1
-"""Columns that tell how far oxygen is scattered; it is not held tighter than to this share of the recipe's spread."""
-
 MOSTLY_KNOWN = 0.5
 """A column whose position is known beforehand to more than this share is held."""
 
@@ -111,23 +111,71 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
         The same rows with ``xy``, ``cov`` (px^2), ``amplitude``, ``sigma`` (px), ``background``, ``residual`` and
         ``flags``.
     """
-    ceiling = saturated(signal.image)
-    if ceiling.any():
-        signal = replace(signal, image=np.where(ceiling, np.nan, signal.image))
+    signal, excluded = _without_ceiling(signal)
     scale, width = 100 / float(lattice.scale_pm.mean()), _width(signal, columns, lattice)
     problem, n = _problem(signal, columns, lattice, recipe, width)
-    problem, joint = _joint(problem, width, recipe, device)
+    found = _joint(problem, width, recipe, device)
+    problem, joint = found.problem, found.joint
+    placed = np.isfinite(problem.known[:n])
     strength = lattice.motif.contrast(signal.name)[columns.site]
-    again = np.flatnonzero((strength < 1) & joint.state.free[:n] & ~np.isfinite(problem.known[:n]))
+    again = np.flatnonzero((strength < 1) & joint.state.free[:n] & ~placed)
     window = max(scale * recipe.weak_window, WINDOW_WIDTHS * float(np.exp(joint.state.shape.log_sigma).max()))
     local = _refit(signal, problem, joint, again, window, recipe, device)
     table = _table(signal, columns, problem, joint, again, local)
-    moving = joint.moving[: len(columns)].copy()
+    moving = joint.moving[:n].copy()
     moving[again] = local.moving
-    flags = _flags(signal, table, problem, lattice, joint.runaway[: len(columns)], moving)
-    flags = flags | np.where(joint.beforehand[: len(columns)] > MOSTLY_KNOWN, int(Flag.HELD), 0)
-    shoulder = _shoulders(signal, table.replace(flags=flags), lattice, problem, joint)
-    return table.replace(flags=flags | np.where(shoulder & problem.free[: len(columns)] & ~np.isfinite(problem.known[: len(columns)]), int(Flag.UNRESOLVED), 0))
+    flags = _flags(signal, table, problem, lattice, joint.runaway[:n], moving)
+    flags = flags | np.where(joint.beforehand[:n] > MOSTLY_KNOWN, int(Flag.HELD), 0)
+    shoulder = _shoulders(signal, table.replace(flags=flags), lattice, problem, joint) & problem.free[:n] & ~placed
+    return table.replace(
+        flags=flags | np.where(shoulder, int(Flag.UNRESOLVED), 0),
+        xy_sys=_elsewhere(table, problem, joint, again, device),
+        fits=(_fit(found, excluded),),
+    )
+
+
+def _without_ceiling(signal: Signal) -> tuple[Signal, int]:
+    """The signal as real numbers without saturated pixels, and how many pixels are missing."""
+    few_digits = signal.image.dtype == np.float32 or signal.image.dtype.itemsize <= 2
+    image = signal.image.astype(np.float32 if few_digits else np.float64)
+    image[saturated(signal.image)] = np.nan
+    return replace(signal, image=image), int(image.size - np.count_nonzero(np.isfinite(image)))
+
+
+def _fit(found: Adapted, excluded: int) -> Fit:
+    """What a report says of a fit."""
+    noise, shape = found.noise, found.joint.state.shape
+    counted = noise is not None and noise.poisson
+    return Fit(
+        engine=found.joint.engine,
+        weights="uniform" if found.problem.variance == UNIFORM else "poisson",
+        gain=noise.gain if counted and noise else None,
+        dark=noise.dark if counted and noise else None,
+        reason=found.reason,
+        iterations=found.joint.iterations,
+        tail=shape.tail if found.problem.tail else 0.0,
+        tail_ratio=float(np.exp(shape.log_ratio)) if found.problem.tail else 1.0,
+        excluded=excluded,
+    )
+
+
+def _elsewhere(columns: Columns, problem: Problem, joint: JointFit, again: Ints, device: Device) -> Floats:
+    """(N, 2) px from each column's position to where another model has it: weak columns in the joint fit, all others as
+    an ellipse of their own on a slope, in a window of the image without their neighbours."""
+    n = len(columns)
+    away = np.full((n, 2), np.nan)
+    away[again] = joint.state.xy[again] - columns.xy[again]
+    others = np.setdiff1d(np.flatnonzero(problem.free[:n]), again)
+    if len(others):
+        sigma = np.exp(joint.state.shape.log_sigma)[problem.group[others]]
+        starts = round_starts(columns.xy[others], sigma, 2 * sigma)
+        radius = WINDOW_WIDTHS * float(sigma.max())
+        search = Search(size=min(2 * int(np.ceil(radius)) + 1, LARGEST), radius=radius)
+        model = ColumnModel("elliptical", plane=True)
+        starts = replace(starts, own=joint.state.amplitude[others])
+        own = fit_columns(joint.rest, starts, model, search, weight=joint.weight, device=device)
+        away[others] = np.where(own.converged[:, None], own.xy - columns.xy[others], np.nan)
+    return away
 
 
 def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
@@ -136,46 +184,27 @@ def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
     scale = 100 / float(lattice.scale_pm.mean())
     brightest = columns.site == int(motif.contrast(signal.name).argmax())
     reach = min(WIDTH_A[1] * scale, 0.5 * float(np.linalg.norm(lattice.cell, axis=1).min()))
-    seen = steepest(signal.contrast * signal.image.astype(float), columns.xy[brightest], reach)
+    seen = steepest(signal.contrast * signal.image, columns.xy[brightest], reach)
     return float(np.clip(SIGMA_A * scale if np.isnan(seen) else seen, WIDTH_A[0] * scale, WIDTH_A[1] * scale))
 
 
-def _joint(problem: Problem, width: float, recipe: RefineSection, device: Device) -> tuple[Problem, JointFit]:
-    """The joint fit, and the problem as it was fitted: without a tail where a tail does not end within the window.
-
-    Such a tail takes the place of background and neighbours.
-    """
+def _joint(problem: Problem, width: float, recipe: RefineSection, device: Device) -> Adapted:
+    """The joint fit, with weights as the noise demands, and without a tail where a tail does not end within the window:
+    such a tail takes the place of background and neighbours."""
     sigma = np.full(int(problem.group.max()) + 1, width)
-    if problem.tail:
+    joint, tailed = None, problem.tail
+    if tailed:
         start = initial_state(problem, sigma, TAIL_START)
-        if _confined(start, problem):
+        tailed = _confined(start, problem)
+        if tailed:
             joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
-            if _confined(joint.state, problem):
-                return _as_scattered(problem, joint, recipe, device)
+            tailed = _confined(joint.state, problem)
+    if joint is None or not tailed:
         problem = replace(problem, tail=False)
-    start = initial_state(problem, sigma, 0.0)
-    joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
-    return _as_scattered(problem, joint, recipe, device)
-
-
-def _as_scattered(
-    problem: Problem, joint: JointFit, recipe: RefineSection, device: Device
-) -> tuple[Problem, JointFit]:
-    """The fit again with columns known beforehand held as tightly as the fit says they are scattered (empirical Bayes):
-    the variance of their departures from where they were expected, less what counting noise gives."""
-    of = joint.state.free & np.isfinite(problem.known) & np.isfinite(joint.beforehand)
-    if of.sum() < FEWEST_SCATTERED:
-        return problem, joint
-    share = 1 - joint.beforehand[of]  # of the image in what is known of a position
-    away = (joint.state.xy[of] - problem.start[of]) / share[:, None]
-    # A median of squares is that of a normal distribution, whatever a few outliers do.
-    scatter = np.median(away**2, axis=0).mean() / 0.4549
-    noise = np.median(problem.known[of] ** 2 * (1 - share) / share)
-    spread = float(np.sqrt(max(scatter - noise, LEAST_SPREAD**2 * problem.known[of].max() ** 2)))
-    if spread >= problem.known[of].max():
-        return problem, joint
-    problem = replace(problem, known=np.where(np.isfinite(problem.known), spread, np.inf))
-    return problem, fit(problem, joint.state, max_iterations=recipe.max_iterations, near=True, device=device)
+        joint = fit(problem, initial_state(problem, sigma), max_iterations=recipe.max_iterations, device=device)
+    return adapted(
+        problem, joint, estimate=recipe.weights == "auto", max_iterations=recipe.max_iterations, device=device
+    )
 
 
 def _confined(state: State, problem: Problem) -> bool:
@@ -233,7 +262,7 @@ def _problem(
     held = ~free & motif.oxygen[site]
     radius = np.select([held, strength[site] < FAINT], [RADIUS_HELD_A, RADIUS_FAINT_A], RADIUS_BRIGHT_A) * scale
     problem = Problem(
-        image=signal.image.astype(float),
+        image=signal.image,
         start=xy,
         centre=xy,
         group=group,
@@ -246,7 +275,7 @@ def _problem(
         known=known,
         limit=np.minimum(LIMIT * motif.nearest_A[site] * scale, FARTHEST * known),
         tolerance=recipe.tolerance * np.where(np.isfinite(known), LOOSER, np.where(bright, 1.0, LOOSE)),
-        weights=recipe.weights,
+        variance=UNIFORM if recipe.weights == "uniform" else POISSON,
         tail=tail,
     )
     return problem, n

@@ -1,0 +1,88 @@
+"""What a first joint fit tells of the image's noise and of how far columns are scattered, and the fit again with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..backend import CPU, Device
+from .joint import fit
+from .noise import Noise, estimate_noise
+from .problem import POISSON, UNIFORM, JointFit, Problem
+
+FEWEST_SCATTERED = 30
+"""Columns that tell how far they are scattered."""
+
+MEDIAN_ERROR = 1.65
+"""Relative standard deviation of a variance estimated by the median of the squares of two components, times the root of
+the number of columns."""
+
+OTHER_SPREAD = 0.8
+"""Only a spread below this share of the one before changes anything worth another fit."""
+
+NO_OFFSET = 0.25
+"""An offset of the variance below this share of that of the median pixel changes no weight worth another fit."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The problem as it was fitted at last, its answer, the noise (None = not asked), and why pixels weigh as they do."""
+
+    problem: Problem
+    joint: JointFit
+    noise: Noise | None
+    reason: str
+
+
+def adapted(
+    problem: Problem, joint: JointFit, *, estimate: bool, max_iterations: int, device: Device = CPU
+) -> Adapted:
+    """The fit with what it says itself: weights as the residual's noise demands, where ``estimate``, and columns known
+    beforehand held as tightly as they are scattered."""
+    noise, reason = None, "as the recipe says"
+    better = replace(problem, known=_spread(problem, joint))
+    if estimate:
+        used = joint.weight > 0
+        expected = np.where(used, problem.image - joint.rest, 0)
+        noise = estimate_noise(joint.rest, expected, used)
+        variance, reason = _variance(noise, float(np.median(expected[::7, ::7][used[::7, ::7]])) if used.any() else 0.0)
+        better = replace(better, variance=variance)
+    if better.variance == problem.variance and np.array_equal(better.known, problem.known):
+        return Adapted(problem, joint, noise, reason)
+    again = fit(better, joint.state, max_iterations=max_iterations, near=True, device=device)
+    return Adapted(better, again, noise, reason)
+
+
+def _variance(noise: Noise, typical: float) -> tuple[tuple[float, float], str]:
+    """(offset, gain) of the pixels' variance up to a factor, and why."""
+    if not noise.poisson:
+        x, y = noise.correlation
+        if noise.gain > 0 and max(abs(x), abs(y)) > 0:
+            why = f"noise of neighbouring pixels is correlated ({x:.2f} along x, {y:.2f} along y): filtered or interpolated"
+        else:
+            why = "noise does not grow with brightness"
+        return UNIFORM, f"all pixels weigh the same: {why}"
+    offset = noise.offset / noise.gain
+    known = f"variance is {noise.gain:.3g} x (value {'+' if offset >= 0 else '-'} {abs(offset):.3g})"
+    if abs(offset) < NO_OFFSET * abs(typical + offset):
+        return POISSON, f"pixels weigh 1 / expected counts: {known}"
+    return (offset, 1.0), f"pixels weigh 1 / expected variance: {known}"
+
+
+def _spread(problem: Problem, joint: JointFit) -> np.ndarray:
+    """(N,) px; what is known of positions beforehand, by how far the fit says they are scattered (empirical Bayes): the
+    variance of their departures from where they were expected, less what counting noise gives."""
+    of = joint.state.free & np.isfinite(problem.known) & np.isfinite(joint.beforehand)
+    if of.sum() < FEWEST_SCATTERED:
+        return problem.known
+    share = np.clip(1 - joint.beforehand[of], 1e-6, 1 - 1e-6)  # of the image in what is known of a position
+    away = (joint.state.xy[of] - problem.start[of]) / share[:, None]
+    # A median of squares is that of a normal distribution, whatever a few outliers do.
+    scatter = np.median(away**2, axis=0).mean() / 0.4549
+    noise = np.median(problem.known[of] ** 2 * (1 - share) / share)
+    before = float(problem.known[of].max())
+    # One standard deviation more than found: few columns tell it badly, and too tight a hold is worse than too loose.
+    unsure = MEDIAN_ERROR * scatter / np.sqrt(of.sum())
+    spread = float(np.sqrt(max(scatter - noise, 0.0) + unsure))
+    return problem.known if spread > OTHER_SPREAD * before else np.where(np.isfinite(problem.known), spread, np.inf)
