@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from stemdisp.fitting.engine import Known
 from stemdisp.fitting.normal import Normal, NormalEquations
 
 N, GROUPS, KNOTS = 6, 2, (2, 3)
@@ -16,6 +17,7 @@ SIZE = 3 * N + KNOTS[0] * KNOTS[1]
 LISTED = [np.array([[0, 1, 2], [3, 4, 5]]), np.array([[1, 3, -1, -1], [0, 2, 4, 5], [5, -1, -1, -1]])]
 NODES = [np.array([[0, 1, 3, 4], [1, 2, 4, 5]]), np.array([[0, 1, 3, 4], [1, 2, 4, 5], [0, 1, 3, 4]])]
 PIXELS = 30
+NOTHING = Known(np.zeros(N), np.zeros(SHAPES))
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,8 @@ def test_step_solves_the_dense_equations(small, free_shapes) -> None:
     chosen = np.arange(SHAPES) < free_shapes
     selection = small.equations.selection(free, tied)
     background = np.linspace(1, 2, SIZE - 3 * N)
-    factor = small.equations.factorise(small.total, selection, chosen, 0.0)
-    own, shape = factor.step(small.total, background)
+    factor = small.equations.factorise(small.total, selection, chosen, NOTHING, 0.0)
+    own, shape = factor.step(small.total.gradient, small.total.border_gradient, background)
 
     inner, stiff = (matrix.toarray() for matrix in small.equations.matrix(small.total))
     choose = selection.toarray()
@@ -128,8 +130,10 @@ def test_damping_shortens_the_step(small) -> None:
     selection = small.equations.selection(np.ones((N, 2), dtype=bool), np.full((N, 3), -1))
     lengths = []
     for damping in (0.0, 1.0, 100.0):
-        factor = small.equations.factorise(small.total, selection, np.zeros(SHAPES, dtype=bool), damping)
-        lengths.append(np.linalg.norm(factor.step(small.total, np.zeros(SIZE - 3 * N))[0]))
+        factor = small.equations.factorise(small.total, selection, np.zeros(SHAPES, dtype=bool), NOTHING, damping)
+        lengths.append(
+            np.linalg.norm(factor.step(small.total.gradient, small.total.border_gradient, np.zeros(SIZE - 3 * N))[0])
+        )
     assert lengths[0] > lengths[1] > lengths[2]
 
 
@@ -137,7 +141,7 @@ def test_covariance_is_the_inverse_curvature_of_the_columns(small) -> None:
     place = np.random.default_rng(0).uniform(0, 9, (N, 2))
     free = np.ones((N, 2), dtype=bool)
     inverse = np.linalg.inv((small.jacobian.T @ small.jacobian)[: 3 * N, : 3 * N])
-    found = small.equations.covariance(small.total, place, free)
+    found = small.equations.covariance(small.total, place, free, NOTHING.position)
     for i in range(N):
         np.testing.assert_allclose(found[i], inverse[3 * i : 3 * i + 3, 3 * i : 3 * i + 3], rtol=1e-6, atol=1e-9)
 
@@ -146,8 +150,41 @@ def test_what_is_held_has_no_covariance_and_costs_its_neighbours_nothing(small) 
     place = np.random.default_rng(0).uniform(0, 9, (N, 2))
     free = np.ones((N, 2), dtype=bool)
     free[3, 1] = False
-    found = small.equations.covariance(small.total, place, free)
+    found = small.equations.covariance(small.total, place, free, NOTHING.position)
     kept = [i for i in range(3 * N) if i not in (10, 11)]
     inverse = np.linalg.inv((small.jacobian.T @ small.jacobian)[np.ix_(kept, kept)])
     np.testing.assert_allclose(found[0], inverse[:3, :3], rtol=1e-6, atol=1e-9)
     assert np.isfinite(found[3, 0, 0]) and np.isnan(found[3, 1:]).all() and np.isnan(found[3, :, 1:]).all()
+
+
+def test_what_is_known_beforehand_adds_to_the_curvature(small) -> None:
+    place, free = np.random.default_rng(0).uniform(0, 9, (N, 2)), np.ones((N, 2), dtype=bool)
+    known = np.array([0.0, 30.0, 0.0, 1e12, 0.0, 2.0])
+    dense = (small.jacobian.T @ small.jacobian)[: 3 * N, : 3 * N] + np.diag(
+        np.stack([0 * known, known, known], axis=1).ravel()
+    )
+    inverse = np.linalg.inv(dense)
+    found = small.equations.covariance(small.total, place, free, known)
+    for i in range(N):
+        np.testing.assert_allclose(found[i], inverse[3 * i : 3 * i + 3, 3 * i : 3 * i + 3], rtol=1e-5, atol=1e-9)
+
+
+def test_steps_feel_what_is_known_beforehand(small) -> None:
+    selection = small.equations.selection(np.ones((N, 2), dtype=bool), np.full((N, 3), -1))
+    position, shape = np.array([0.0, 30.0, 0.0, 1e15, 0.0, 2.0]), np.linspace(0, 50, SHAPES)
+    chosen = np.ones(SHAPES, dtype=bool)
+    factor = small.equations.factorise(small.total, selection, chosen, Known(position, shape), 0.0)
+    own, border = factor.step(small.total.gradient, small.total.border_gradient, np.zeros(SIZE - 3 * N))
+    inner, stiff = (matrix.toarray() for matrix in small.equations.matrix(small.total))
+    known = np.zeros(SIZE)
+    known[1 : 3 * N : 3] = known[2 : 3 * N : 3] = position
+    matrix = np.block(
+        [
+            [inner + stiff + np.diag(known), small.total.border],
+            [small.total.border.T, small.total.corner + np.diag(shape)],
+        ]
+    )
+    solved = np.linalg.solve(matrix, np.concatenate([small.total.gradient, small.total.border_gradient]))
+    np.testing.assert_allclose(own, solved[:SIZE], rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(border, solved[SIZE:], rtol=1e-4, atol=1e-7)
+    assert np.abs(own[[10, 11]]).max() < 1e-10

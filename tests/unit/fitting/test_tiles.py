@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemdisp.fitting.tiles import Chunk, coarse_stride, cut, hats, phase, tile_side
+from stemdisp.fitting.tiles import COARSEST, Chunk, averaged, coarse_stride, cut, hats, phase, tile_side
 
 SHAPE = (61, 83)
 WIDTH = 2.5
@@ -93,5 +93,55 @@ def test_knots_are_symmetric_and_span_the_image() -> None:
 def test_strides_are_odd_and_grow_with_the_width() -> None:
     strides = [coarse_stride(width) for width in np.linspace(0.5, 20, 200)]
     assert strides[0] == 1 and all(s % 2 for s in strides) and strides == sorted(strides)
-    assert all(s <= max(1, width) for s, width in zip(strides, np.linspace(0.5, 20, 200), strict=True))
+    assert all(s <= max(1, COARSEST * width) for s, width in zip(strides, np.linspace(0.5, 20, 200), strict=True))
     assert all(4 <= tile_side(width, 1) <= 24 for width in (0.1, 3, 50))
+
+
+@pytest.mark.parametrize("stride", [1, 3, 5])
+@pytest.mark.parametrize("shape", [(61, 83), (60, 84), (62, 82), (7, 9), (3, 50)])
+def test_averages_are_means_around_the_samples(stride, shape) -> None:
+    image = np.random.default_rng(0).normal(100, 20, shape)
+    x0, y0 = phase(shape, stride)
+    found, half = averaged(image, stride), stride // 2
+    for row, y in enumerate(range(y0, shape[0], stride)):
+        for column, x in enumerate(range(x0, shape[1], stride)):
+            block = image[max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1]
+            # A block that the frame cuts stands for its own pixel.
+            expected = block.mean() if block.size == stride**2 else image[y, x]
+            assert found[row, column] == pytest.approx(expected)
+    assert found.shape == image[y0::stride, x0::stride].shape
+
+
+def test_averages_of_a_plane_are_the_plane() -> None:
+    y, x = np.indices((61, 83)).astype(float)
+    plane = 3 + 0.5 * x - 0.2 * y
+    x0, y0 = phase((61, 83), 3)
+    np.testing.assert_allclose(averaged(plane, 3), plane[y0::3, x0::3])
+
+
+def test_averages_leave_out_what_is_missing() -> None:
+    image = np.random.default_rng(0).normal(100, 20, (61, 83))
+    x0, y0 = phase((61, 83), 3)
+    y, x = y0 + 3 * 6, x0 + 3 * 7
+    image[y + 1, x] = np.nan
+    image[y, x + 3] = np.inf
+    found = averaged(image, 3)
+    assert found[6, 7] == image[y, x]
+    assert not np.isfinite(found[6, 8])
+    assert np.isfinite(found).sum() == found.size - 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_averages_keep_the_type_and_leave_the_image_alone(dtype) -> None:
+    image = np.random.default_rng(0).normal(100, 20, (40, 45)).astype(dtype)
+    before = image.copy()
+    for stride in (1, 3):
+        assert averaged(image, stride).dtype == dtype
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("stride", [3, 5])
+def test_averages_of_a_mirrored_image_are_mirrored(stride) -> None:
+    for shape in ((61, 83), (60, 84), (62, 85)):
+        image = np.random.default_rng(0).integers(0, 1000, shape).astype(float)
+        np.testing.assert_array_equal(averaged(image[::-1, ::-1], stride), averaged(image, stride)[::-1, ::-1])
