@@ -51,6 +51,11 @@ class Noise:
     poisson: bool
 
     @property
+    def correlated(self) -> bool:
+        """Whether neighbours share noise, as in filtered or interpolated images."""
+        return max(abs(rho) for rho in self.correlation) > CORRELATED
+
+    @property
     def dark(self) -> float:
         """Value of a pixel that nothing hits: where the variance vanishes, unless that is below 0 (read-out noise)."""
         return max(-self.offset / self.gain, 0.0) if self.gain > 0 else 0.0
@@ -92,16 +97,6 @@ def estimate_noise(rest: Images, expected: Images, used: Mask) -> Noise:
     rho_y, error_y = _correlation(left, level, good, line, across=2, along=1)
     independent = abs(rho_x) <= max(CORRELATED, error_x) and abs(rho_y) <= max(CORRELATED, error_y)
     return Noise(line.gain, line.offset, (rho_x, rho_y), bool(line.rises and independent))
-
-
-def weights_model(noise: Noise, faintest: float) -> tuple[float, float, float]:
-    """``(offset, gain, floor)`` such that pixels are weighted by 1 / max(offset + gain * expected, floor).
-
-    ``faintest`` is the smallest expected value that is believed; without Poisson noise all pixels weigh the same.
-    """
-    if not noise.poisson:
-        return 1.0, 0.0, 1.0
-    return noise.offset, noise.gain, max(noise.offset, 0.0) + noise.gain * abs(faintest)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from measure import displacements, known, match
+from scipy import ndimage
 
 import stemdisp
 from stemdisp.flags import Flag
@@ -98,11 +99,37 @@ def test_oxygen_in_haadf(assigned) -> None:
     analysis, _ = assigned
     oxygen = analysis.columns.of_site("O")
     inner = ((analysis.columns.xy > 15) & (analysis.columns.xy < [176, 164])).all(axis=1)
-    fixed, free = refined(analysis), refined(analysis, oxygen_in_haadf="free")
+    fixed, free = (refined(analysis, oxygen_in_haadf=how) for how in ("fixed", "free"))
     np.testing.assert_array_equal(fixed.xy[oxygen & inner], analysis.columns.xy[oxygen & inner])
     assert (fixed.flags[oxygen & inner] & int(Flag.FIXED_POSITION) > 0).all()
     assert (free.flags[oxygen & inner] & int(Flag.FIXED_POSITION) == 0).all()
     assert (free.xy[oxygen & inner] != analysis.columns.xy[oxygen & inner]).all()
+    assert not (fixed.flags & int(Flag.HELD)).any() and not (free.flags & int(Flag.HELD)).any()
+
+
+def test_oxygen_near_its_place_goes_as_far_as_the_image_demands(assigned) -> None:
+    """Held tightly it is marked as known from its neighbours; held loosely it ends where it does when free."""
+    analysis, _ = assigned
+    oxygen, start = analysis.columns.of_site("O"), analysis.columns.xy
+    inner = ((start > 15) & (start < [176, 164])).all(axis=1)
+    rows = oxygen & inner
+    away, held = {}, {}
+    for spread in (1.0, 10.0, 100.0):
+        found = refined(analysis, oxygen_in_haadf="near", oxygen_spread=spread)
+        away[spread] = np.hypot(*(found.xy - start)[rows].T)
+        held[spread] = (found.flags[rows] & int(Flag.HELD) > 0).mean()
+        assert (found.flags[rows] & int(Flag.FIXED_POSITION) == 0).all()
+        assert not (found.flags[~oxygen] & int(Flag.HELD)).any()
+        # No farther than four standard deviations.
+        assert away[spread].max() <= 4 * spread / 12.5 + 1e-6
+        assert np.nanmax(found.xy_std[rows]) <= spread / 12.5 + 1e-9
+    assert away[1.0].mean() < away[10.0].mean() < away[100.0].mean()
+    assert held[1.0] == 1 and held[1.0] >= held[10.0] >= held[100.0]
+
+
+def test_what_counts_as_held_is_not_used(assigned) -> None:
+    found = refined(assigned[0], oxygen_in_haadf="near", oxygen_spread=1.0)
+    assert not found.usable[found.flags & int(Flag.HELD) > 0].any()
 
 
 def test_columns_that_the_frame_cuts_keep_their_place(until) -> None:
@@ -132,6 +159,9 @@ def test_a_column_that_is_not_there_is_weak(until) -> None:
     "values",
     [
         {"weights": "uniform"},
+        {"oxygen_in_haadf": "fixed"},
+        {"oxygen_in_haadf": "free"},
+        {"oxygen_spread": 3.0},
         {"profile": "gaussian"},
         {"background_spacing": 6.0},
         {"weak_window": 2.2},
@@ -143,6 +173,21 @@ def test_every_choice_bites(assigned, values) -> None:
     analysis, _ = assigned
     usual, other = refined(analysis), refined(analysis, **values)
     assert np.abs(usual.xy - other.xy).max() > 1e-7
+
+
+def test_weights_are_those_of_the_images_noise(assigned) -> None:
+    """Raw counts weigh as such; a filtered image, of which the pixels share their noise, does not."""
+    analysis, _ = assigned
+    raw = analysis.micrograph.signals["HAADF"].image
+    filtered = ndimage.gaussian_filter(raw.astype(float), 0.7)
+    for image, weights in ((raw, "poisson"), (3.5 * raw, "poisson"), (filtered, "uniform")):
+        found, same = refined(analysis, image), refined(analysis, image, weights=weights)
+        other = refined(analysis, image, weights={"poisson": "uniform", "uniform": "poisson"}[weights])
+        assert found.fits[0].weights == weights, found.fits[0].reason
+        away, elsewhere = (np.abs(found.xy - columns.xy)[found.usable].max() for columns in (same, other))
+        assert away < 0.01 < elsewhere
+    assert found.fits[0].gain is None
+    assert refined(analysis, 3.5 * raw).fits[0].gain == pytest.approx(3.5, rel=0.1)
 
 
 def test_too_few_iterations_are_flagged(assigned) -> None:
