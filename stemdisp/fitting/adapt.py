@@ -18,9 +18,6 @@ MEDIAN_ERROR = 1.65
 """Relative standard deviation of a variance estimated by the median of the squares of two components, times the root of
 the number of columns."""
 
-OTHER_SPREAD = 0.8
-"""Only a spread below this share of the one before changes anything worth another fit."""
-
 NO_OFFSET = 0.25
 """An offset of the variance below this share of that of the median pixel changes no weight worth another fit."""
 
@@ -38,7 +35,7 @@ class Adapted:
 def adapted(
     problem: Problem, joint: JointFit, *, estimate: bool, max_iterations: int, device: Device = CPU
 ) -> Adapted:
-    """The fit with what it says itself: weights as the residual's noise demands, where ``estimate``, and columns known
+    """A rough fit ended with what it says itself: weights as the residual's noise demands, where ``estimate``, and columns known
     beforehand held as tightly as they are scattered."""
     noise, reason = None, "as the recipe says"
     better = replace(problem, known=_spread(problem, joint))
@@ -48,8 +45,6 @@ def adapted(
         noise = estimate_noise(joint.rest, expected, used)
         variance, reason = _variance(noise, float(np.median(expected[::7, ::7][used[::7, ::7]])) if used.any() else 0.0)
         better = replace(better, variance=variance)
-    if better.variance == problem.variance and np.array_equal(better.known, problem.known):
-        return Adapted(problem, joint, noise, reason)
     again = fit(better, joint.state, max_iterations=max_iterations, near=True, device=device)
     return Adapted(better, again, noise, reason)
 
@@ -85,4 +80,4 @@ def _spread(problem: Problem, joint: JointFit) -> np.ndarray:
     # One standard deviation more than found: few columns tell it badly, and too tight a hold is worse than too loose.
     unsure = MEDIAN_ERROR * scatter / np.sqrt(of.sum())
     spread = float(np.sqrt(max(scatter - noise, 0.0) + unsure))
-    return problem.known if spread > OTHER_SPREAD * before else np.where(np.isfinite(problem.known), spread, np.inf)
+    return np.where(np.isfinite(problem.known), min(spread, before), np.inf)

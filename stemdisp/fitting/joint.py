@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
-from .engine import Gradient, Known, Steps, Sums, sums
+from .engine import Factor, Gradient, Known, Steps, Sums, sums
 from .pace import Pace
 from .problem import JointFit, Problem, State
 from .profile import Shape
@@ -22,15 +22,21 @@ from .tiles import coarse_stride, hats
 
 Floats = NDArray[np.float64]
 
-SETTLED, SETTLED_SHAPE = 0.05, 0.01
-"""While the largest movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will
-do."""
+SETTLED, SETTLED_SHAPE = 0.1, 0.01
+"""While the rms movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will do."""
 
 FAR, FEW = 0.3, 0.1
 """Columns are far from where they belong while more than this part of them moves by more px than this."""
 
 ROUGH, FEW_LEFT = 0.1, 0.02
 """On means of pixels columns need only come to rest this well (px), and this part of them, at the frame, not at all."""
+
+LAST_LEFT, MOVING = 3e-3, 3.0
+"""This part of all columns may still move a little more than its tolerance; one that moves by more than so many times
+its tolerance is said to move."""
+
+FAINT_TAIL = 0.02
+"""Weight below which a tail keeps the width it has."""
 
 RISING = 1.5
 """A mean square residual that grows by this factor in one step is no progress."""
@@ -65,7 +71,8 @@ def fit(problem: Problem, state: State, *, max_iterations: int, near: bool = Fal
     engine = sums(problem, width, device)
     descent = _Descent(problem, engine, 1, coarse, damping=0.0)
     moved[:] = np.inf
-    while iterations < max_iterations and (moved >= problem.tolerance).any():
+    target, left = (10 * problem.tolerance, FEW_LEFT) if rough else (problem.tolerance, LAST_LEFT)
+    while iterations < max_iterations and (moved >= target).mean() > left:
         state, moved, fled = descent.step(state, moved)
         runaway |= fled
         iterations += 1
@@ -77,7 +84,7 @@ def fit(problem: Problem, state: State, *, max_iterations: int, near: bool = Fal
     covariance = curvature.covariance(state, known) * (chi2 / coarse**2)
     beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     return JointFit(
-        state, covariance, chi2, rest, weight, moved >= problem.tolerance, runaway, beforehand, iterations, engine.name
+        state, covariance, chi2, rest, weight, moved >= MOVING * problem.tolerance, runaway, beforehand, iterations, engine.name
     )
 
 
@@ -98,7 +105,8 @@ class _Descent:
         # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
         self.paces = Pace(0.5 * problem.limit), Pace(np.ones(1))
         self.damping = damping
-        self.chi2, self.factor, self.settled = np.inf, None, False
+        self.chi2, self.settled, self.tailed = np.inf, False, False
+        self.factor: Factor | None = None
 
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
         """The next state, how far each column moved (N,) in px, and which ran away."""
@@ -108,22 +116,34 @@ class _Descent:
             self.curve, self.factor = self.stride, None
         self.chi2 = gradient.chi2
         known = _known(self.problem, state, gradient.chi2 * (self.stride / self.curve) ** 2)
-        if self.factor is None or not self.settled:
+        scaled = _towards_known(self.problem, state, gradient.scaled((self.stride / self.curve) ** 2), known)
+        # A tail that would have to be negative is held.
+        tailed = self.problem.tail and not (state.shape.tail == 0 and gradient.shape[-2] <= 0)
+        if self.factor is None or not self.settled or tailed != self.tailed:
             # While columns are far from where they belong the profile stays round, or it would stretch towards them.
             far = bool((moved[state.free] > FAR).mean() > FEW) if state.free.any() else False
-            shape_free = np.ones(len(gradient.shape), dtype=bool)
-            shape_free[-4:-2] = not far
-            shape_free[-2:] = self.problem.tail
-            curvature = self.engine.curvature(state, self.curve)
-            self.factor = curvature.factorise(state, shape_free, known, self.damping)
-        scaled = _towards_known(self.problem, state, gradient.scaled((self.stride / self.curve) ** 2), known)
-        new, after, fled = _moved(self.problem, state, self.factor.step(scaled, state.background), self.paces)
-        quiet = after.max() < min(SETTLED, 0.4 * moved.max())
+            self.factor = self._factor(state, known, round_=far, tailed=tailed)
+        steps = self.factor.step(scaled, state.background)
+        if tailed and state.shape.tail == 0 and steps.shape[-2] < 0:
+            self.factor = self._factor(state, known, round_=False, tailed=False)
+            steps = self.factor.step(scaled, state.background)
+        new, after, fled = _moved(self.problem, state, steps, self.paces)
+        last, now = (float(np.sqrt((np.minimum(step, 1.0) ** 2).mean())) for step in (moved, after))
+        quiet = now < min(SETTLED, 0.4 * last)
         self.settled = bool(quiet and new.shape.distance(state.shape) < SETTLED_SHAPE)
         if fled.any():
             self.factor = None
         self.damping *= 0.1
         return new, after, fled
+
+
+    def _factor(self, state: State, known: Known, *, round_: bool, tailed: bool) -> Factor:
+        """The curvature at a state, ready to solve; the width of a tail that is hardly there is nothing to look for."""
+        self.tailed = tailed
+        shape_free = np.ones(len(known.shape), dtype=bool)
+        shape_free[-4:-2] = not round_
+        shape_free[-2:] = tailed, tailed and state.shape.tail > FAINT_TAIL
+        return self.engine.curvature(state, self.curve).factorise(state, shape_free, known, self.damping)
 
 
 def _known(problem: Problem, state: State, chi2: float) -> Known:
@@ -146,7 +166,9 @@ def _moved(
 ) -> tuple[State, Floats, NDArray[np.bool_]]:
     """The state after one step at the pace of columns and shape, how far each column moved (N,), and which ran
     away."""
-    move = paces[0].limited(steps.columns[:, 1:])
+    # What belongs together in a step is shortened together.
+    share = _share(state.shape, steps.shape, paces[1])
+    move = paces[0].limited(share * steps.columns[:, 1:])
     xy = state.xy + move
     fled = state.free & (np.hypot(*(xy - problem.start).T) > problem.limit)
     xy[fled] = problem.start[fled]
@@ -155,9 +177,9 @@ def _moved(
     xy[along] = problem.start[along] + (xy[with_them] - problem.start[with_them]).mean(axis=1)
     new = State(
         xy,
-        state.amplitude + steps.columns[:, 0],
-        state.background + steps.knots,
-        state.shape.step(_shape_step(state.shape, steps.shape, paces[1])),
+        state.amplitude + share * steps.columns[:, 0],
+        state.background + share * steps.knots,
+        state.shape.step(share * steps.shape),
         state.free & ~fled,
     )
     return new, np.hypot(move[:, 0], move[:, 1]), fled
@@ -195,13 +217,11 @@ def background_at(problem: Problem, state: State, xy: Floats) -> Floats:
     return np.asarray((1 - v) * low + v * ((1 - u) * grid[j + 1, i] + u * grid[j + 1, i + 1]))
 
 
-def _shape_step(shape: Shape, step: Floats, pace: Pace) -> Floats:
-    """The step in the direction of ``step``, as long as the profile follows about linearly: its parameters belong
-    together."""
-    longest = shape.longest_step()
-    relative = step / longest
-    return np.asarray(
-        pace.limited(relative[None] / max(1.0, float(np.abs(relative).max())) / len(step) ** 0.5)[0]
-        * longest
-        * len(step) ** 0.5
-    )
+def _share(shape: Shape, step: Floats, pace: Pace) -> float:
+    """The part of a step that is taken: the profile follows about linearly, and does not swing."""
+    relative = step / shape.longest_step() / len(step) ** 0.5
+    length = float(np.linalg.norm(relative))
+    share = 1 / max(1.0, float(np.abs(relative).max()) * len(step) ** 0.5)
+    if shape.tail > 0 and shape.tail + share * step[-2] < 0:
+        share = -shape.tail / float(step[-2])
+    return share if length == 0 else float(np.linalg.norm(pace.limited(share * relative[None])[0])) / length

@@ -24,7 +24,7 @@ Ints = NDArray[np.int32]
 
 log = logging.getLogger(__name__)
 
-PRECISION, MOST_ITERATIONS = 1e-2, 200
+PRECISION, MOST_ITERATIONS = 1e-3, 200
 """To which fraction the residual of the equations is reduced, and in how many iterations at most."""
 
 NEIGHBOURHOOD = 16

@@ -32,7 +32,7 @@ class Pace:
             before = np.linalg.norm(self._last, axis=1)
             turns_back = (step * self._last).sum(axis=1) < -0.5 * length * before
             swings = turns_back & (length > PERSISTENT * before)
-            self.reach = np.where(swings, 0.5 * np.minimum(self.reach, before), 1.5 * self.reach)
+            self.reach = np.where(swings, 0.5 * np.minimum(self.reach, before), 3.0 * self.reach)
             self.reach = np.minimum(self.reach, self.longest)
         short = step * np.minimum(1.0, self.reach / np.maximum(length, 1e-300))[:, None]
         self._last = np.asarray(short, dtype=np.float64)

@@ -66,6 +66,9 @@ MARGIN_A = 3.0
 CORE_A, CORE_SHARE = 0.6, 0.7
 """A column with less than this share of a core of this radius (angstrom) inside the frame keeps its place."""
 
+BESIDE_A = 2.5
+"""Oxygen columns nearer to the frame than this (angstrom) keep their place."""
+
 LIMIT = 0.35
 """How far a column may move from its start, as a share of the distance to its nearest neighbour in the crystal."""
 
@@ -197,11 +200,12 @@ def _joint(problem: Problem, width: float, recipe: RefineSection, device: Device
         start = initial_state(problem, sigma, TAIL_START)
         tailed = _confined(start, problem)
         if tailed:
-            joint = fit(problem, start, max_iterations=recipe.max_iterations, device=device)
+            joint = fit(problem, start, max_iterations=recipe.max_iterations, rough=True, device=device)
             tailed = _confined(joint.state, problem)
     if joint is None or not tailed:
         problem = replace(problem, tail=False)
-        joint = fit(problem, initial_state(problem, sigma), max_iterations=recipe.max_iterations, device=device)
+        start = initial_state(problem, sigma)
+        joint = fit(problem, start, max_iterations=recipe.max_iterations, rough=True, device=device)
     return adapted(
         problem, joint, estimate=recipe.weights == "auto", max_iterations=recipe.max_iterations, device=device
     )
@@ -257,6 +261,9 @@ def _problem(
         free &= ~motif.oxygen[site]
     if signal.contrast > 0 and recipe.oxygen_in_haadf == "near":
         known[motif.oxygen[site]] = recipe.oxygen_spread / 100 * scale
+        # What stands beyond the frame is known too badly for faint columns beside it.
+        beside = np.minimum(xy, np.array([nx - 1, ny - 1]) - xy).min(axis=1) < BESIDE_A * scale
+        free &= ~(motif.oxygen[site] & beside)
     group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
     tail = recipe.profile == "tailed" and signal.contrast > 0
     held = ~free & motif.oxygen[site]
