@@ -46,8 +46,17 @@ RATIO, RATIO_SPREAD = 2.2, 0.1
 measure has no ratio of its own, and without this the fit would creep along it for ever."""
 
 
-def fit(problem: Problem, state: State, *, max_iterations: int, near: bool = False, device: Device = CPU) -> JointFit:
-    """Iterate from ``state`` until no free column moves by more than its tolerance.
+def fit(
+    problem: Problem,
+    state: State,
+    *,
+    max_iterations: int,
+    near: bool = False,
+    rough: bool = False,
+    device: Device = CPU,
+) -> JointFit:
+    """Iterate from ``state`` until free columns move by no more than their tolerance, or ten times as much where a
+    ``rough`` answer will do.
 
     First on means of as many pixels as the narrowest column allows, then, or at once where the state is ``near`` the
     answer, on all, with profiles centred on where columns were found. Never raises for a column: one
@@ -84,7 +93,16 @@ def fit(problem: Problem, state: State, *, max_iterations: int, near: bool = Fal
     covariance = curvature.covariance(state, known) * (chi2 / coarse**2)
     beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     return JointFit(
-        state, covariance, chi2, rest, weight, moved >= MOVING * problem.tolerance, runaway, beforehand, iterations, engine.name
+        state,
+        covariance,
+        chi2,
+        rest,
+        weight,
+        moved >= MOVING * problem.tolerance,
+        runaway,
+        beforehand,
+        iterations,
+        engine.name,
     )
 
 
@@ -135,7 +153,6 @@ class _Descent:
             self.factor = None
         self.damping *= 0.1
         return new, after, fled
-
 
     def _factor(self, state: State, known: Known, *, round_: bool, tailed: bool) -> Factor:
         """The curvature at a state, ready to solve; the width of a tail that is hardly there is nothing to look for."""
