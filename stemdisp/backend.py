@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -23,12 +23,14 @@ class Device:
 
     ``xp`` is the array namespace (numpy or cupy); ``name`` is what reports print. On a CPU the compiled kernel is used
     where it was built, unless ``compiled`` is False, on ``threads`` threads; their number changes no result.
+    ``required`` says that this device was asked for, so that no other may take its place.
     """
 
     name: str
     xp: Any
     compiled: bool = True
     threads: int = 1
+    required: bool = False
 
     @property
     def is_gpu(self) -> bool:
@@ -57,6 +59,9 @@ def _threads() -> int:
 CPU = Device("cpu", np, threads=_threads())
 
 
+INSTALL = "install stemdisp[cuda12] or stemdisp[cuda13], whichever the driver is for"
+
+
 @lru_cache(maxsize=1)
 def _gpu() -> Device | str:
     """The first GPU, or one line that says why there is none.
@@ -66,18 +71,28 @@ def _gpu() -> Device | str:
     """
     try:
         import cupy
+    except ImportError as error:
+        return f"CuPy is not installed ({_first_line(error)}); {INSTALL}"
     except Exception as error:
-        return (
-            f"CuPy cannot be imported ({type(error).__name__}: {error}); install stemdisp[cuda12] or stemdisp[cuda13]"
-        )
+        return f"CuPy cannot be imported ({type(error).__name__}: {_first_line(error)}); {INSTALL}"
     try:
         if not cupy.cuda.is_available():
             return "CuPy is installed but no CUDA device or driver was found"
-        (cupy.ones(1) + 1).sum().get()
         properties = cupy.cuda.runtime.getDeviceProperties(0)
-        return Device(f"gpu: {properties['name'].decode()}", cupy)
     except Exception as error:
-        return f"CuPy is installed but cannot compute ({type(error).__name__}: {error})"
+        return f"CuPy is installed but its device does not answer ({type(error).__name__}: {_first_line(error)})"
+    try:
+        (cupy.ones(1) + 1).sum().get()
+    except Exception as error:
+        missing = "nvrtc" in str(error).lower()
+        why = "finds no CUDA compiler (NVRTC)" if missing else "cannot compute"
+        then = f"; {INSTALL}" if missing else ""
+        return f"CuPy is installed but {why} ({type(error).__name__}: {_first_line(error)}){then}"
+    return Device(f"gpu: {properties['name'].decode()}", cupy)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def choose(choice: Choice = "auto") -> Device:
@@ -89,7 +104,7 @@ def choose(choice: Choice = "auto") -> Device:
         return CPU
     found = _gpu()
     if isinstance(found, Device):
-        return found
+        return replace(found, required=choice == "gpu")
     if choice == "gpu":
         raise DeviceError(f"device gpu: {found}; use --device cpu")
     log.info("computing on the CPU: %s", found)

@@ -9,6 +9,7 @@ also what the kernel is tested against); :attr:`ColumnFits.engine` says which.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal
@@ -17,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..errors import DeviceError
 from .engine import built
 
 Floats = NDArray[np.float64]
+
+log = logging.getLogger(__name__)
 
 LARGEST = 129
 """px along a side of a window, at most."""
@@ -237,6 +241,8 @@ def fit_columns(
     ------
     ValueError
         Where shapes do not belong together, or a position is not finite.
+    DeviceError
+        Where a GPU that was asked for cannot compute; one that was merely found is replaced by the CPU, with a warning.
 
     Notes
     -----
@@ -270,6 +276,17 @@ def fit_columns(
     dtype = np.float32 if image.dtype == np.float32 else np.float64
     pixels = np.ascontiguousarray(image, dtype=dtype)
     weights = None if weight is None else np.ascontiguousarray(weight, dtype=dtype)
+    if device.is_gpu and device.compiled:
+        from . import launch
+
+        try:
+            found = launch.fit_windows(pixels, weights, starts, model, search, device)
+            return table(*found, f"compiled, {device.name}")
+        except DeviceError as error:
+            if device.required:
+                raise
+            log.warning("computing on the CPU: %s", error)
+            device = CPU
     if not device.is_gpu and device.compiled and built():
         return _compiled(pixels, weights, starts, model, search, device)
     from . import window_arrays

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BATCH_BYTES = 2**26
 """Windows are fitted in batches whose arrays take about so much memory."""
 
-SLACK, PIVOT, TINY, WIDTH, ROUND = 1e-13, 1e-12, 1e-6, 9.0, 0.22145328719723184
+SLACK, PIVOT, TINY, WIDTH, ROUND, STIFFEST = 1e-13, 1e-12, 1e-6, 9.0, 0.22145328719723184, 1e15
 FIRST_DAMPING, LEAST_DAMPING, RAISED_DAMPING, BACK, TURN, FLOOR = 1e-3, 1e-7, 1e-2, 0.25, 0.5, 1e-3
 """As ``Limits`` in kernel/window.h, where they are explained."""
 
@@ -225,7 +225,8 @@ class _Fit:
         settled = xp.ones(len(place), dtype=bool)
         if self.model.plane and not self.poisson:
             noise = xp.maximum(squares, SLACK * windows.total) / xp.maximum(windows.count - self.size, 1)
-            new = self.search.ridge * noise * windows.scale**2  # slopes are in units of the window's scale
+            # Slopes are in units of the window's scale.
+            new = xp.minimum(self.search.ridge * noise * windows.scale**2, STIFFEST)
             settled = xp.abs(new - hold) <= self.search.tolerance * (new + pivots[:, 1])
             state.hold[rows] = xp.where(took, new, hold)
         lower, pivots, _ = self.factor(system, damping)

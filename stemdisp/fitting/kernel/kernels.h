@@ -30,11 +30,13 @@ struct Kernels {
     JointKernels<double> joint_double;
 };
 
+#ifndef __CUDACC__
 // The tables that were compiled; those above `baseline` exist where the compiler and processor family allow.
 extern const Kernels kernels_baseline;
 #ifdef STEMDISP_X86_LEVELS
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
+#endif
 #endif
 
 }  // namespace stemdisp

@@ -49,6 +49,7 @@ struct Limits {
     static constexpr T round = T(0.22145328719723184);      // least det / (trace / 2)^2: an ellipse of 4 : 1
     static constexpr T first_damping = T(1e-3), least_damping = T(1e-7), raised_damping = T(1e-2);
     static constexpr T back = T(0.25), turn = T(0.5);       // a step that failed; largest relative change of the shape
+    static constexpr T stiffest = T(1e15);                  // hold of the slopes: they are 0 to the last digit
     static constexpr T floor = T(1e-3);                     // least Poisson mean, in units of the window's mean
 };
 
@@ -613,7 +614,9 @@ struct Solver {
                            larger(s.damping, L(Limit::raised_damping)) * ten);
         Mask settled = zero < one;
         if (PLANE && !POISSON) {
-            const L hold = L(task.ridge) * larger(squares, L(Limit::slack) * total) / larger(count - L(T(N)), one);
+            // Slopes are in units of the window's scale.
+            const L noise = larger(squares, L(Limit::slack) * total) / larger(count - L(T(N)), one);
+            const L hold = smaller(L(task.ridge) * noise * scale * scale, L(Limit::stiffest));
             // A change of the ridge matters as far as it shows beside the slopes' own curvature.
             settled = magnitude(hold - s.hold) <= L(task.tolerance) * (hold + m[entry(PLANE ? 1 : 0, PLANE ? 1 : 0)]);
             s.hold = select(took, hold, s.hold);
@@ -793,22 +796,8 @@ struct WindowFit : Solver<L, SHAPE, PLANE, POISSON> {
         g[P] = TAIL ? s.pd : s.qd[0];
         // Monomials next to Q, in the order of the parameters: x, y, then xx, 2 xy, yy or their sum.
         constexpr int dx[5] = {1, 0, 2, 1, 0}, dy[5] = {0, 1, 0, 1, 2};
-        if (SHAPE != CIRCULAR) {
-            STEMDISP_UNROLL
-            for (int k = 0; k < 2 + SHAPES; ++k) {
-                const int i = dx[k], j = dy[k], n = X + k;
-                m[entry(n, 0)] = s.q1[Q1::at(i, j)];
-                if (PLANE) m[entry(n, 1)] = s.q1[Q1::at(i + 1, j)];
-                if (PLANE) m[entry(n, 2)] = s.q1[Q1::at(i, j + 1)];
-                m[entry(n, P)] = TAIL ? s.pq[QD::at(i, j)] : s.qq[Q2::at(i, j)];
-                g[n] = s.qd[QD::at(i, j)];
-                STEMDISP_UNROLL
-                for (int l = 0; l <= k; ++l) m[entry(n, X + l)] = s.qq[Q2::at(i + dx[l], j + dy[l])];
-            }
-            return;
-        }
         STEMDISP_UNROLL
-        for (int k = 0; k < 2; ++k) {
+        for (int k = 0; k < (SHAPE == ELLIPTICAL ? 5 : 2); ++k) {
             const int i = dx[k], j = dy[k], n = X + k;
             m[entry(n, 0)] = s.q1[Q1::at(i, j)];
             if (PLANE) m[entry(n, 1)] = s.q1[Q1::at(i + 1, j)];

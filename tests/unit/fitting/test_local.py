@@ -121,6 +121,19 @@ def test_the_kernel_and_arrays_agree(spread) -> None:
     np.testing.assert_allclose(found[0].covariance, found[1].covariance, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize("device", [CPU, replace(CPU, compiled=False)])
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_brightness_is_only_a_unit(device, factor) -> None:
+    image, xy = drawn(60.0, spread=0.3)
+    noisy = image + np.random.default_rng(1).normal(0, 5.0, image.shape)
+    one, other = (
+        fit_windows(problem_of(values, np.rint(xy), device=device), tolerance=1e-6, max_iterations=60)
+        for values in (noisy, factor * noisy)
+    )
+    np.testing.assert_allclose(other.xy, one.xy, atol=1e-5)
+    np.testing.assert_allclose(other.slopes, factor * one.slopes, rtol=1e-4, atol=factor * 1e-6)
+
+
 def test_a_column_without_pixels_keeps_its_start() -> None:
     image, xy = drawn(40.0)
     image[:SIDE, :SIDE] = np.nan
