@@ -341,9 +341,7 @@ def simulate(
     pixel_size: Annotated[float, typer.Option("--pixel-size", help="Pixel size in pm.")] = 10.0,
     dose: Annotated[float, typer.Option("--dose", min=1, help="Counts of the brightest peak.")] = 500.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random numbers.")] = 0,
-    interface: Annotated[
-        Interface, typer.Option("--interface", help="What the crystal ends at.")
-    ] = Interface.amorphous,
+    interface: Annotated[Interface, typer.Option("--interface", help="What ends the crystal.")] = Interface.amorphous,
     normal: Annotated[float, typer.Option("--normal", help="Displacement out of the crystal in pm, layer 0.")] = 8.0,
     parallel: Annotated[float, typer.Option("--parallel", help="Displacement along the edge in pm, layer 0.")] = 24.0,
     abf: Annotated[bool, typer.Option("--abf/--no-abf", help="Make an ABF image too.")] = True,
@@ -382,6 +380,15 @@ def report(
                 draw(analysis, new, record, figures=figures)
 
             typer.echo(_line(redraw(folder, again) / REPORT))
+
+
+@app.command(short_help="Say what is installed, and how fast it fits.")
+def doctor() -> None:
+    """Say what is installed, which devices compute, and how fast and how well each fits a trial image."""
+    with _errors():
+        from .doctor import show
+
+        show(width=None if sys.stdout.isatty() else 200)
 
 
 def main() -> None:

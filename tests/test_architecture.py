@@ -28,7 +28,7 @@ FLOORS = (
     ("scene",),
     ("interop", "io", "specimen", "stages"),
     ("bound", "figures", "pipeline", "synthetic"),
-    ("report",),
+    ("doctor", "report"),
     ("batch",),
     ("cli",),
 )
@@ -50,7 +50,7 @@ HOMES = {
     "matplotlib": ("figures", "report"),
     "mpl_toolkits": ("figures",),
     "pyarrow": ("io",),
-    "rich": ("batch", "cli"),
+    "rich": ("batch", "cli", "doctor"),
     "rsciio": ("io",),
     "tifffile": ("io",),
     "tomlkit": ("io",),
