@@ -185,7 +185,7 @@ def _moved(
     away."""
     # What belongs together in a step is shortened together.
     share = _share(state.shape, steps.shape, paces[1])
-    move = paces[0].limited(share * steps.columns[:, 1:])
+    move = share * paces[0].limited(steps.columns[:, 1:])
     xy = state.xy + move
     fled = state.free & (np.hypot(*(xy - problem.start).T) > problem.limit)
     xy[fled] = problem.start[fled]
@@ -199,7 +199,8 @@ def _moved(
         state.shape.step(share * steps.shape),
         state.free & ~fled,
     )
-    return new, np.hypot(move[:, 0], move[:, 1]), fled
+    # Whether columns have come to rest is not to be told from a step that something else made short.
+    return new, np.hypot(move[:, 0], move[:, 1]) / share, fled
 
 
 def linear(engine: Sums, state: State, stride: int) -> State:
