@@ -45,13 +45,7 @@ SENTENCES: dict[Flag, str] = {
 }
 
 UNUSABLE = (
-    Flag.EDGE
-    | Flag.WEAK
-    | Flag.FAR_FROM_LATTICE
-    | Flag.FIXED_POSITION
-    | Flag.EXCLUDED
-    | Flag.UNRESOLVED
-    | Flag.HELD
+    Flag.EDGE | Flag.WEAK | Flag.FAR_FROM_LATTICE | Flag.FIXED_POSITION | Flag.EXCLUDED | Flag.UNRESOLVED | Flag.HELD
 )
 """A column with any of these bits has no position of its own to measure a displacement with."""
 

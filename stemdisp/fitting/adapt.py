@@ -24,7 +24,8 @@ NO_OFFSET = 0.25
 
 @dataclass(frozen=True)
 class Adapted:
-    """The problem as it was fitted at last, its answer, the noise (None = not asked), and why pixels weigh as they do."""
+    """The problem as it was fitted at last, its answer, the noise (None = not asked), and why pixels weigh as they
+    do."""
 
     problem: Problem
     joint: JointFit
@@ -32,11 +33,9 @@ class Adapted:
     reason: str
 
 
-def adapted(
-    problem: Problem, joint: JointFit, *, estimate: bool, max_iterations: int, device: Device = CPU
-) -> Adapted:
-    """A rough fit ended with what it says itself: weights as the residual's noise demands, where ``estimate``, and columns known
-    beforehand held as tightly as they are scattered."""
+def adapted(problem: Problem, joint: JointFit, *, estimate: bool, max_iterations: int, device: Device = CPU) -> Adapted:
+    """A rough fit ended with what it says itself: weights as the residual's noise demands, where ``estimate``, and
+    columns known beforehand held as tightly as they are scattered."""
     noise, reason = None, "as the recipe says"
     better = replace(problem, known=_spread(problem, joint))
     if estimate:
@@ -54,7 +53,7 @@ def _variance(noise: Noise, typical: float) -> tuple[tuple[float, float], str]:
     if not noise.poisson:
         x, y = noise.correlation
         if noise.gain > 0 and max(abs(x), abs(y)) > 0:
-            why = f"noise of neighbouring pixels is correlated ({x:.2f} along x, {y:.2f} along y): filtered or interpolated"
+            why = f"noise of neighbours is correlated ({x:.2f} along x, {y:.2f} along y): filtered or interpolated"
         else:
             why = "noise does not grow with brightness"
         return UNIFORM, f"all pixels weigh the same: {why}"

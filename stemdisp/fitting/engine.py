@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 class Gradient:
     """Sums over pixels at one state.
 
-    ``columns`` (N, 3) by amplitude, x and y, ``knots`` (K,) and ``shape`` (S,) of minus half the weighted squares; these
-    ``squares`` and the number of ``pixels``.
+    ``columns`` (N, 3) by amplitude, x and y, ``knots`` (K,) and ``shape`` (S,) of minus half the weighted squares;
+    these ``squares`` and the number of ``pixels``.
     """
 
     columns: Floats

@@ -66,7 +66,7 @@ def _pixel_mask(problem: Problem) -> NDArray[np.bool_]:
     near &= (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
     x, y = np.broadcast_to(x, near.shape)[near], np.broadcast_to(y, near.shape)[near]
     mask[y, x] = True
-    return mask & np.isfinite(problem.image)
+    return np.asarray(mask & np.isfinite(problem.image))
 
 
 def _sampled(image: NDArray[np.floating], stride: int) -> Floats:
@@ -74,7 +74,7 @@ def _sampled(image: NDArray[np.floating], stride: int) -> Floats:
     x0, y0 = phase((image.shape[0], image.shape[1]), stride)
     full = np.nan_to_num(image.astype(float))
     full[y0::stride, x0::stride] = np.nan_to_num(averaged(image, stride))
-    return full.ravel()
+    return np.asarray(full.ravel(), dtype=np.float64)
 
 
 class ArraySums:

@@ -31,10 +31,6 @@ NEIGHBOURHOOD = 16
 """Columns whose parameters are left free when the covariance of one of them is taken."""
 
 
-CORE = 1.0
-"""In the curvature profiles end at this share of their radii.  Far pairs then do not overlap; leaving out their products
-alone would make the curvature indefinite."""
-
 CUT = 0.6
 """A column nearer to the frame than this share of its radius is cut by it."""
 
@@ -117,14 +113,14 @@ class CompiledSums:
             self._grids[stride] = _Grid(flat, (ny, nx), (x0, y0), stride, row, first, column)
         return self._grids[stride]
 
-    def _tables(self, state: State, grid: _Grid, share: float = 1.0) -> _kernel.Tables:
-        """What the kernel is told, with profiles that end at a share of their radii."""
+    def _tables(self, state: State, grid: _Grid) -> _kernel.Tables:
+        """What the kernel is told."""
         problem, shape = self.problem, state.shape
         m, (m1, m2) = shape.metric, shape.stretch
         return _kernel.Tables(
             state.xy,
             problem.centre,
-            share * problem.radius,
+            problem.radius,
             state.amplitude,
             0.5 * np.exp(-2 * shape.log_sigma)[problem.group],
             *at_rim(shape, np.exp(shape.log_sigma)[problem.group], problem.radius),
@@ -175,8 +171,7 @@ class CompiledSums:
         seen = self._render(state, stride)
         if self._pairs is None:
             self._pairs = _pairs(self.problem, self.knots)
-        core = self._tables(state, self.grid(stride), CORE)
-        blocks = self._blocks(seen, core, stride)
+        blocks = self._blocks(seen, stride)
         size = len(seen.weight)
         slopes = np.zeros((self.groups + 4, size), dtype=self._dtype)
         for g in range(self.groups):
@@ -186,30 +181,29 @@ class CompiledSums:
         for first in range(0, len(slopes), 4):
             images = slopes[first : first + 4]
             part = np.zeros((self.elements, len(images), 3))
-            _kernel.project(core, images, part, 0, self.threads)
+            _kernel.project(seen.tables, images, part, 0, self.threads)
             border[first : first + 4] = part.transpose(1, 0, 2)
         weight = np.where(seen.weight > 0, seen.weight, 1)
         corner = np.einsum("sp,tp,p->st", slopes, slopes, 1 / weight, dtype=np.float64)
         return CompiledCurvature(self, self._pairs, blocks, border, corner)
 
-    def _blocks(self, seen: _Rendered, core: _kernel.Tables, stride: int) -> Floats:
+    def _blocks(self, seen: _Rendered, stride: int) -> Floats:
         """(m, 9) products of the derivatives of each pair.
 
-        Columns that the frame cuts are sampled too unevenly by every n-th pixel; where all pixels have been seen at this
-        state, those pairs take all.
+        Columns that the frame cuts are sampled too unevenly by every n-th pixel; where all pixels have been seen at
+        this state, those pairs take all.
         """
         assert self._pairs is not None
         pairs, whole = self._pairs, self._last.get(1)
         blocks = np.zeros((len(pairs), 9))
         if stride == 1 or whole is None or whole.state is not seen.state:
-            _kernel.pairs(core, seen.weight, pairs, blocks, self.threads)
+            _kernel.pairs(seen.tables, seen.weight, pairs, blocks, self.threads)
             return blocks
-        whole_core = self._tables(seen.state, self.grid(1), CORE)
         cut = self._cut[pairs].all(axis=1)
-        for chosen, tables, image, factor in ((~cut, core, seen, 1.0), (cut, whole_core, whole, stride**-2.0)):
+        for chosen, image, factor in ((~cut, seen, 1.0), (cut, whole, stride**-2.0)):
             rows = np.flatnonzero(chosen)
             part = np.zeros((len(rows), 9))
-            _kernel.pairs(tables, image.weight, pairs[rows], part, self.threads)
+            _kernel.pairs(image.tables, image.weight, pairs[rows], part, self.threads)
             blocks[rows] = factor * part
         return blocks
 
@@ -344,19 +338,19 @@ def _pairs(problem: Problem, knots: tuple[Floats, Floats]) -> Ints:
     knots around them, neighbouring knots, and every element with itself."""
     from scipy.spatial import cKDTree
 
-    n, reach = len(problem.centre), 2 * CORE * problem.radius
+    n, reach = len(problem.centre), 2 * problem.radius
     near = cKDTree(problem.centre).query_pairs(float(reach.max()), output_type="ndarray").astype(np.int64)
     away = np.hypot(*(problem.centre[near[:, 0]] - problem.centre[near[:, 1]]).T)
     near = near[away <= 0.5 * (reach[near[:, 0]] + reach[near[:, 1]])]
     nx, ny = len(knots[0]), len(knots[1])
     parts = [near, np.repeat(np.arange(n + nx * ny)[:, None], 2, axis=1)]
     place = (problem.centre - [knots[0][0], knots[1][0]]) / problem.spacing
-    wide = 1 + CORE * problem.radius / problem.spacing
+    wide = 1 + problem.radius / problem.spacing
     most = int(np.ceil(wide.max()))
     base = np.floor(place).astype(np.int64)
     for dy in range(1 - most, most + 1):
         for dx in range(1 - most, most + 1):
-            knot = base + [dx, dy]
+            knot = base + np.array([dx, dy])
             there = ((knot >= 0) & (knot < [nx, ny]) & (np.abs(knot - place) < wide[:, None])).all(axis=1)
             parts.append(np.stack([np.flatnonzero(there), n + knot[there, 1] * nx + knot[there, 0]], axis=1))
     number = n + np.arange(nx * ny).reshape(ny, nx)

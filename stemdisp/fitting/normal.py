@@ -221,8 +221,8 @@ class NormalEquations:
     def covariance(self, total: Normal, xy: Floats, free: NDArray[np.bool_], known: Floats) -> Floats:
         """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well.
 
-        ``free`` (N, 2) as in :meth:`selection`, ``known`` (N,) curvature of positions known beforehand. Background and shape are held: they are known from so many pixels that
-        they add nothing visible.
+        ``free`` (N, 2) as in :meth:`selection`, ``known`` (N,) curvature of positions known beforehand. Background and
+        shape are held: they are known from so many pixels that they add nothing visible.
         """
         from scipy.spatial import cKDTree
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +22,8 @@ POISSON, UNIFORM = (0.0, 1.0), (1.0, 0.0)
 
 
 def variance_model(variance: tuple[float, float], faintest: float) -> tuple[float, float, float]:
-    """(offset, gain, floor) such that pixels weigh 1 / max(offset + gain * expected, floor); ``faintest`` is the smallest
-    expected value that is believed."""
+    """(offset, gain, floor) such that pixels weigh 1 / max(offset + gain * expected, floor); ``faintest`` is the
+    smallest expected value that is believed."""
     offset, gain = variance
     return offset, gain, max(offset, 0.0) + gain * faintest
 

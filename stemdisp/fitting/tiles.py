@@ -94,8 +94,8 @@ def phase(shape: tuple[int, int], stride: int) -> Ints:
 
 
 def averaged(image: NDArray[np.floating], stride: int) -> NDArray[np.floating]:
-    """Every ``stride``-th (odd) pixel as the mean of the ``stride`` x ``stride`` pixels around it: no count is lost, and
-    columns stay where they are, a little wider.
+    """Every ``stride``-th (odd) pixel as the mean of the ``stride`` x ``stride`` pixels around it: no count is lost,
+    and columns stay where they are, a little wider.
 
     Where a pixel of them is missing, or lies outside the frame, the pixel stands for itself.
     """

@@ -1,4 +1,4 @@
-"""Place oxygen columns, which HAADF hardly shows, among the columns of another site: what is known of them beforehand."""
+"""Place oxygen columns, which HAADF hardly shows, among the columns of another site: known of them beforehand."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def hold(columns: Columns, lattice: Lattice, among: str) -> NDArray[np.float64]:
 
     Returns
     -------
-    (N, 2) places in px: of oxygen the mean over its neighbours of that site, of all others, and where it has none, as in
-    ``columns``.
+    (N, 2) places in px: of oxygen the mean over its neighbours of that site, of all others, and where it has none, as
+    in ``columns``.
     """
     motif = lattice.motif
     reference = motif.site(among)
