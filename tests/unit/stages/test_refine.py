@@ -111,7 +111,7 @@ def test_oxygen_near_its_place_goes_as_far_as_the_image_demands(assigned) -> Non
     """Held tightly it is marked as known from its neighbours; held loosely it ends where it does when free."""
     analysis, _ = assigned
     oxygen, start = analysis.columns.of_site("O"), analysis.columns.xy
-    inner = ((start > 15) & (start < [176, 164])).all(axis=1)
+    inner = ((start > 32) & (start < [159, 147])).all(axis=1)
     rows = oxygen & inner
     away, held = {}, {}
     for spread in (1.0, 10.0, 100.0):
