@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PRECISION, MOST_ITERATIONS = 1e-3, 200
 """To which fraction the residual of the equations is reduced, and in how many iterations at most."""
 
-NEIGHBOURHOOD = 16
+NEIGHBOURHOOD = 10
 """Columns whose parameters are left free when the covariance of one of them is taken."""
 
 

@@ -22,17 +22,6 @@ Pixels = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Square windows around columns: pixel coordinates (n, P), ``data`` with the neighbours taken off, ``weight`` (0
-    outside the round window)."""
-
-    x: Any
-    y: Any
-    data: Any
-    weight: Any
-
-
-@dataclass(frozen=True)
 class LocalProblem:
     """Columns (n) to be fitted with the profile they have.
 
@@ -75,25 +64,6 @@ class LocalFit:
     chi2: Floats
     moving: NDArray[np.bool_]
     engine: str
-
-
-def cut_windows(image: Pixels, weight: Pixels, xy: Floats, radius: float, device: Device = CPU) -> Windows:
-    """Round windows of ``radius`` px around ``xy`` (n, 2); pixels outside the frame have no weight."""
-    ny, nx = image.shape
-    reach = int(np.ceil(radius)) + 1
-    offset = np.arange(-reach, reach + 1)
-    x = np.rint(xy[:, 0]).astype(int)[:, None, None] + offset[None, None, :] + 0 * offset[None, :, None]
-    y = np.rint(xy[:, 1]).astype(int)[:, None, None] + offset[None, :, None] + 0 * offset[None, None, :]
-    x, y = x.reshape(len(xy), len(offset) ** 2), y.reshape(len(xy), len(offset) ** 2)
-    inside = (x >= 0) & (y >= 0) & (x < nx) & (y < ny)
-    inside &= np.hypot(x - xy[:, :1], y - xy[:, 1:]) <= radius
-    row, column = np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1)
-    return Windows(
-        device.up(x.astype(float)),
-        device.up(y.astype(float)),
-        device.up(image[row, column]),
-        device.up(weight[row, column] * inside),
-    )
 
 
 def fit_windows(problem: LocalProblem, *, tolerance: float, max_iterations: int) -> LocalFit:

@@ -12,8 +12,8 @@ from .. import __version__
 from ..fitting.directions import coherence
 from ..flags import Flag
 from ..model.analysis import Analysis
-from ..model.fit import Fit
 from ..model.columns import Columns
+from ..model.fit import Fit
 from ..model.micrograph import Micrograph
 
 PM_PER_NM = 1000.0

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ..backend import CPU, Device
 from ..fitting.adapt import Adapted, adapted
+from ..fitting.discs import disc_sums
 from ..fitting.joint import background_at, fit, initial_state
-from ..fitting.local import LocalFit, LocalProblem, cut_windows, fit_windows
+from ..fitting.local import LocalFit, LocalProblem, fit_windows
 from ..fitting.problem import POISSON, UNIFORM, JointFit, Problem, State
 from ..fitting.profile import evaluate
 from ..fitting.resolve import resolved
@@ -124,7 +125,7 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
     again = np.flatnonzero((strength < 1) & joint.state.free[:n] & ~placed)
     window = max(scale * recipe.weak_window, WINDOW_WIDTHS * float(np.exp(joint.state.shape.log_sigma).max()))
     local = _refit(signal, problem, joint, again, window, recipe, device)
-    table = _table(signal, columns, problem, joint, again, local)
+    table = _table(signal, columns, problem, joint, again, local, device)
     moving = joint.moving[:n].copy()
     moving[again] = local.moving
     flags = _flags(signal, table, problem, lattice, joint.runaway[:n], moving)
@@ -320,7 +321,13 @@ def _refit(
 
 
 def _table(
-    signal: Signal, columns: Columns, problem: Problem, joint: JointFit, again: Ints, local: LocalFit
+    signal: Signal,
+    columns: Columns,
+    problem: Problem,
+    joint: JointFit,
+    again: Ints,
+    local: LocalFit,
+    device: Device,
 ) -> Columns:
     """The column table of both fits, still with the flags it had."""
     n, state = len(columns), joint.state
@@ -330,9 +337,8 @@ def _table(
     xy[held] = problem.start[:n][held]
     sigma, angle = state.shape.axes()
     core = 1.5 * float(sigma.max())
-    used = (joint.weight > 0).astype(np.float64)
-    around = cut_windows(joint.rest, used, xy, core)
-    misfit = np.sqrt((around.weight * around.data**2).sum(axis=1) / np.maximum(around.weight.sum(axis=1), 1))
+    used = (joint.weight > 0).astype(joint.rest.dtype)
+    misfit = np.sqrt(disc_sums(joint.rest**2, xy, core, device) / np.maximum(disc_sums(used, xy, core, device), 1))
     return columns.replace(
         signals=(signal.name,),
         signal=np.zeros(n, dtype=np.int64),
@@ -357,15 +363,15 @@ def _flags(
 ) -> Ints:
     """Flags (N,) of fitted columns; those of earlier stages that stay true are kept."""
     free, framed = problem.free[: len(columns)], _framed(signal, columns, lattice)
-    missing = (~np.isfinite(signal.image)).astype(np.float64)
-    under = cut_windows(missing, np.ones_like(missing), columns.xy, CORE_A * 100 / float(lattice.scale_pm.mean()))
+    missing = (~np.isfinite(signal.image)).astype(np.float32)
+    under = disc_sums(missing, columns.xy, CORE_A * 100 / float(lattice.scale_pm.mean()))
     flags = columns.flags & int(Flag.PREDICTED | Flag.EDITED | Flag.EXCLUDED)
     for flag, where in (
         (Flag.EDGE, ~free & ~framed),
         (Flag.FIXED_POSITION, ~free & framed),
         (Flag.FAR_FROM_LATTICE, runaway),
         (Flag.NO_CONVERGENCE, moving & free & ~runaway),
-        (Flag.BAD_PIXELS, (under.data * under.weight).sum(axis=1) > 0),
+        (Flag.BAD_PIXELS, under > 0),
     ):
         flags = flags | np.where(where, int(flag), 0)
     height = signal.contrast * columns.amplitude

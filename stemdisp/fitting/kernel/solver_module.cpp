@@ -72,6 +72,30 @@ void mark(Array<const double, 2> xy, Array<const double, 1> radius, Array<unsign
     }
 }
 
+// Sums of an image (ny, nx) over the pixels within a radius of each place.
+template <class T>
+void disc_sums(Array<const T, 2> image, Array<const double, 2> xy, double radius, Array<double, 1> sums, int threads) {
+    require(xy.shape(1) == 2 && xy.shape(0) == sums.shape(0), "xy (n, 2), sums (n,)");
+    const int ny = int(image.shape(0)), nx = int(image.shape(1));
+    const T* pixels = image.data();
+    const double* place = xy.data();
+    double* out = sums.data();
+    nb::gil_scoped_release release;
+    share(int(xy.shape(0)), threads, [=](int from, int to) {
+        for (int c = from; c < to; ++c) {
+            const double x = place[2 * c], y = place[2 * c + 1], r2 = radius * radius;
+            double total = 0;
+            const double top = std::ceil(y - radius), bottom = std::floor(y + radius);
+            for (int j = top > 0 ? int(top) : 0; j <= bottom && j < ny; ++j) {
+                const double left = std::ceil(x - radius), right = std::floor(x + radius);
+                for (int i = left > 0 ? int(left) : 0; i <= right && i < nx; ++i)
+                    if ((i - x) * (i - x) + (j - y) * (j - y) <= r2) total += double(pixels[size_t(j) * nx + i]);
+            }
+            out[c] = total;
+        }
+    });
+}
+
 // The system of equations; keeps its arrays.
 struct Equations {
     Array<const int, 2> pair;
@@ -154,6 +178,8 @@ struct Equations {
 void add_solver(nb::module_& m) {
     m.def("bins", bins);
     m.def("mark", mark);
+    m.def("disc_sums", disc_sums<float>);
+    m.def("disc_sums", disc_sums<double>);
     nb::class_<Equations>(m, "Equations")
         .def(nb::init<Array<const int, 2>, Array<const double, 2>, int, int>())
         .def("solve", &Equations::solve)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stemdisp.backend import CPU, Device
-from stemdisp.fitting.local import LocalProblem, cut_windows, fit_windows
+from stemdisp.fitting.local import LocalProblem, fit_windows
 from stemdisp.fitting.profile import Shape, evaluate
 
 SHAPE = Shape(np.log([2.5]), np.array([0.05, 0.02]), 0.1)
@@ -141,15 +141,6 @@ def test_a_column_without_pixels_keeps_its_start() -> None:
     found = fit_windows(problem, tolerance=1e-4, max_iterations=60)
     assert found.moving[0] and not found.moving[1:].any()
     assert (found.xy[0] == xy[0]).all() and found.amplitude[0] == 3 and np.isnan(found.covariance[0]).all()
-
-
-def test_pixels_beyond_the_frame_have_no_weight() -> None:
-    windows = cut_windows(np.ones((20, 30)), np.ones((20, 30)), np.array([[0.0, 0.0], [15.0, 10.0], [29.0, 5.0]]), 4.0)
-    used = windows.weight > 0
-    assert (windows.x[used] >= 0).all() and (windows.x[used] < 30).all() and (windows.y[used] >= 0).all()
-    inside = sum(u * u + v * v <= 16 for u in range(-4, 5) for v in range(-4, 5))
-    assert used[1].sum() == inside
-    assert used[0].sum() == sum(u * u + v * v <= 16 for u in range(5) for v in range(5))
 
 
 def test_no_columns_is_no_error() -> None:
