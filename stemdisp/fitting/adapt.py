@@ -52,7 +52,7 @@ def _variance(noise: Noise, typical: float) -> tuple[tuple[float, float], str]:
     """(offset, gain) of the pixels' variance up to a factor, and why."""
     if not noise.poisson:
         x, y = noise.correlation
-        if noise.gain > 0 and max(abs(x), abs(y)) > 0:
+        if noise.correlated:
             why = f"noise of neighbours is correlated ({x:.2f} along x, {y:.2f} along y): filtered or interpolated"
         else:
             why = "noise does not grow with brightness"
@@ -79,4 +79,6 @@ def _spread(problem: Problem, joint: JointFit) -> np.ndarray:
     # One standard deviation more than found: few columns tell it badly, and too tight a hold is worse than too loose.
     unsure = MEDIAN_ERROR * scatter / np.sqrt(of.sum())
     spread = float(np.sqrt(max(scatter - noise, 0.0) + unsure))
+    if spread == 0:
+        return problem.known
     return np.where(np.isfinite(problem.known), min(spread, before), np.inf)

@@ -38,8 +38,11 @@ its tolerance is said to move."""
 FAINT_TAIL = 0.02
 """Weight below which a tail keeps the width it has."""
 
-RISING = 1.5
-"""A mean square residual that grows by this factor in one step is no progress."""
+RISING, WORSE = 3.0, 1.02
+"""A mean square residual that grows by these factors in one step: the curvature is wrong, or the step was too long."""
+
+DAMPED, UNDAMPED = 1e-2, 1e-4
+"""Share of the curvature's diagonal that is added to it where a step was too long, and below which nothing is."""
 
 RATIO, RATIO_SPREAD = 2.2, 0.1
 """Width ratio of tail and core, and the spread of its logarithm, before the image says more: a tail too faint to
@@ -132,6 +135,10 @@ class _Descent:
         if gradient.chi2 > RISING * self.chi2:
             # The sparse samples misjudge something at the frame: take the curvature from all pixels from now on.
             self.curve, self.factor = self.stride, None
+        elif gradient.chi2 > WORSE * self.chi2:
+            self.damping, self.factor = max(10 * self.damping, DAMPED), None
+        else:
+            self.damping = 0.1 * self.damping if self.damping > UNDAMPED else 0.0
         self.chi2 = gradient.chi2
         known = _known(self.problem, state, gradient.chi2 * (self.stride / self.curve) ** 2)
         scaled = _towards_known(self.problem, state, gradient.scaled((self.stride / self.curve) ** 2), known)
@@ -151,7 +158,6 @@ class _Descent:
         self.settled = bool(quiet and new.shape.distance(state.shape) < SETTLED_SHAPE)
         if fled.any():
             self.factor = None
-        self.damping *= 0.1
         return new, after, fled
 
     def _factor(self, state: State, known: Known, *, round_: bool, tailed: bool) -> Factor:

@@ -28,6 +28,7 @@ from ..model.columns import Columns
 from ..model.fields import VectorField
 from ..model.interface import Interface
 from ..model.lattice import Lattice
+from ..model.fit import Fit
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from ..model.profile import Profile
 from ..model.quality import Check, Quality
@@ -36,7 +37,7 @@ from .text import one_line
 NOUNS: dict[str, type[Any]] = {
     noun.__name__: noun
     for noun in (
-        *(Analysis, Atom, Check, Columns, InputFile, Interface, Lattice, Material, Micrograph, Motif, PixelSize),
+        *(Analysis, Atom, Check, Columns, Fit, InputFile, Interface, Lattice, Material, Micrograph, Motif, PixelSize),
         *(Profile, Quality, Signal, UnitCells, VectorField),
     )
 }

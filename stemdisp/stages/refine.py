@@ -67,6 +67,9 @@ MARGIN_A = 3.0
 CORE_A, CORE_SHARE = 0.6, 0.7
 """A column with less than this share of a core of this radius (angstrom) inside the frame keeps its place."""
 
+APART_WIDTHS = 2.3
+"""Oxygen nearer to its neighbours than this many widths of a column cannot be told from them: it keeps its place."""
+
 BESIDE_A = 2.5
 """Oxygen columns nearer to the frame than this (angstrom) keep their place."""
 
@@ -258,8 +261,9 @@ def _problem(
     free[:n] = _framed(signal, columns, lattice)
     cut = ~free
     known = np.full(len(xy), np.inf)
-    if signal.contrast > 0 and recipe.oxygen_in_haadf == "fixed":
-        free &= ~motif.oxygen[site]
+    apart = motif.oxygen & (motif.nearest_A * scale >= APART_WIDTHS * width)
+    if signal.contrast > 0 and recipe.oxygen_in_haadf != "free":
+        free &= ~motif.oxygen[site] | (apart[site] & (recipe.oxygen_in_haadf == "near"))
     if signal.contrast > 0 and recipe.oxygen_in_haadf == "near":
         known[motif.oxygen[site]] = recipe.oxygen_spread / 100 * scale
         # What stands beyond the frame is known too badly for faint columns beside it.
