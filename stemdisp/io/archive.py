@@ -26,9 +26,9 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.fields import VectorField
+from ..model.fit import Fit
 from ..model.interface import Interface
 from ..model.lattice import Lattice
-from ..model.fit import Fit
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from ..model.profile import Profile
 from ..model.quality import Check, Quality
