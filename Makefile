@@ -28,16 +28,25 @@ help:
 
 install: $(READY)
 
-# A Python of Debian comes without ensurepip: ask apt for it where that is possible, else say what is missing.
-$(READY): pyproject.toml
+# What the compiled fit is built from.
+KERNEL := CMakeLists.txt $(wildcard stemdisp/fitting/kernel/*.h stemdisp/fitting/kernel/*.cpp)
+
+# As root, or where sudo asks nothing: apt-get install.
+APT = if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -qy $(1); \
+	elif sudo -n true 2>/dev/null; then sudo -n apt-get update -q && sudo -n apt-get install -qy $(1); else false; fi
+
+# A Python of Debian comes without ensurepip and headers: ask apt where that is possible, else say what is missing.
+$(READY): pyproject.toml $(KERNEL)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: sudo apt-get install python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 		package=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
-		echo "installing $$package with apt"; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -qy "$$package"; \
-		elif sudo -n true 2>/dev/null; then sudo -n apt-get update -q && sudo -n apt-get install -qy "$$package"; \
-		else false; fi; } || { \
+		echo "installing $$package with apt"; $(call APT,$$package); } || { \
 		echo "Python's venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+	@command -v c++ >/dev/null || $(call APT,g++) || { \
+		echo "a C++ compiler is missing: sudo apt-get install g++" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import os, sys, sysconfig; \
+		sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' || \
+		$(call APT,python3-dev) || { echo "Python's headers are missing: sudo apt-get install python3-dev" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $@
