@@ -94,7 +94,8 @@ def fit(
     chi2 = squares / max(float(used - 3 * state.free.sum() - len(state.background)), 1.0)
     curvature, known = engine.curvature(state, coarse), _known(problem, state, chi2 / coarse**2)
     covariance = curvature.covariance(state, known) * (chi2 / coarse**2)
-    beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
+    with np.errstate(invalid="ignore"):
+        beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     return JointFit(
         state,
         covariance,
@@ -223,7 +224,8 @@ def initial_state(problem: Problem, sigma: Floats, tail: float = 0.0) -> State:
     """Zero amplitudes on a level background: the first, linear step finds both."""
     ny, nx = problem.image.shape
     knots = hats((ny, nx), problem.spacing)
-    level = float(np.nanmedian(problem.image[::5, ::5]))
+    known = problem.image[::5, ::5][np.isfinite(problem.image[::5, ::5])]
+    level = float(np.median(known)) if known.size else 0.0
     shape = Shape(np.log(sigma), np.zeros(2), tail)
     background = np.full(len(knots[0]) * len(knots[1]), level)
     return State(problem.start.copy(), np.zeros(len(problem.start)), background, shape, problem.free)

@@ -87,7 +87,7 @@ class ArraySums:
         self.mask = device.up(self.pixel_mask.ravel())
         self._grids: dict[int, _Grid] = {}
         bright = np.abs(problem.image[self.pixel_mask])
-        self.faintest = FAINTEST * float(np.quantile(bright, 0.995)) if bright.size else 1.0
+        self.faintest = (FAINTEST * float(np.quantile(bright, 0.995)) if bright.size else 0.0) or 1.0
         self.name = "arrays" + (f", {device.name}" if device.is_gpu else "")
 
     def grid(self, stride: int) -> _Grid:

@@ -94,7 +94,7 @@ class CompiledSums:
         # A quantile of a sample: the exact one costs more than an iteration.
         values = np.abs(self.problem.image[::5, ::5])[self._near[::5, ::5] > 0]
         values = values[np.isfinite(values)]
-        return FAINTEST * float(np.quantile(values, 0.995)) if values.size else 1.0
+        return (FAINTEST * float(np.quantile(values, 0.995)) if values.size else 0.0) or 1.0
 
     def grid(self, stride: int) -> _Grid:
         """The pixels of a stride, laid out for the kernel once."""

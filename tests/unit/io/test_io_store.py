@@ -512,7 +512,7 @@ class TestRecipe:
     def test_ranges_and_units(self) -> None:
         fields = recipe.FindSection.model_fields
         assert describe(fields["separation"]).endswith("[px; above 1, at most 500]")
-        assert describe(recipe.RefineSection.model_fields["weights"]).endswith("[poisson | uniform]")
+        assert describe(recipe.RefineSection.model_fields["weights"]).endswith("[auto | poisson | uniform]")
 
     @given(st.floats(0.01, 0.95), st.floats(1e-6, 0.05), st.integers(2, 200))
     def test_numbers_round_trip(
