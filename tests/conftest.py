@@ -26,7 +26,7 @@ NOT_YET = {
     "unit/fitting/test_engines.py::test_steps_solve": "the kernel solves in single precision: 3e-4 are not reached",
     "unit/fitting/test_engines.py::test_the_order": ENDS,
     "unit/fitting/test_joint.py::test_a_mirrored": MIRRORS,
-    "unit/fitting/test_joint.py::test_bad_input": "two starts on one peak, or nothing but missing pixels, spoil the fit",
+    "unit/fitting/test_joint.py::test_bad_input": "two starts on one peak, or only missing pixels, spoil the fit",
     "unit/stages/test_refine.py::test_the_fit_holds_together": "at some sizes a column of 100 still moves at the end",
     "accuracy/test_measured_images.py::test_half": "halves of the BaTiO3 image do not quite agree",
     "accuracy/test_multislice.py::test_potassium": LIMITS,
