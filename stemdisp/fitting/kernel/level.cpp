@@ -8,7 +8,7 @@ namespace stemdisp {
 namespace STEMDISP_LEVEL {
 
 template <class T>
-using Vector = Widest<T>;
+using Vector = Lanes<T, STEMDISP_BYTES / int(sizeof(T))>;
 
 template <class T>
 constexpr int VECTORS = BIN / Vector<T>::width;
