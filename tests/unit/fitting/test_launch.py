@@ -69,7 +69,9 @@ def test_kernels_compile_without_a_gpu(architecture) -> None:
 def test_every_kernel_compiles_without_a_gpu(architecture) -> None:
     for macros in instances(np.float32, MODELS):
         assert spills(architecture, macros) == 0
-    for macros in instances(np.float64, MODELS):
+    # In double precision each for one architecture: they differ less than the kernels do, and take as long again.
+    turn = ARCHITECTURES.index(architecture)
+    for macros in instances(np.float64, MODELS)[turn :: len(ARCHITECTURES)]:
         spills(architecture, macros)
 
 
