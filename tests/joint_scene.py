@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemdisp.backend import CPU, Device
-from stemdisp.fitting.joint import fit, initial_state
-from stemdisp.fitting.problem import JointFit, Problem, State
+from stemdisp.fitting.joint import JointFit, fit, initial_state
+from stemdisp.fitting.problem import Problem, State
 from stemdisp.fitting.profile import Shape, at_rim, evaluate
 
 Floats = NDArray[np.float64]

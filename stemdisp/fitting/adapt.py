@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..backend import CPU, Device
-from .joint import fit
+from .joint import JointFit, fit
 from .noise import Noise, estimate_noise
-from .problem import POISSON, UNIFORM, JointFit, Problem
+from .problem import POISSON, UNIFORM, Problem
 
 FEWEST_SCATTERED = 30
 """Columns that tell how far they are scattered."""
@@ -44,7 +44,14 @@ def adapted(problem: Problem, joint: JointFit, *, estimate: bool, max_iterations
         noise = estimate_noise(joint.rest, expected, used)
         variance, reason = _variance(noise, float(np.median(expected[::7, ::7][used[::7, ::7]])) if used.any() else 0.0)
         better = replace(better, variance=variance)
-    again = fit(better, joint.state, max_iterations=max_iterations, near=True, device=device)
+    again = fit(
+        better,
+        joint.state,
+        max_iterations=max_iterations,
+        near=True,
+        curvature=joint.curvature if better.variance == problem.variance else None,
+        device=device,
+    )
     return Adapted(better, again, noise, reason)
 
 

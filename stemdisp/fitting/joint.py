@@ -3,24 +3,26 @@
 Damped Gauss-Newton on the sum of weighted squared residuals over the pixels near columns.  Every column's model
 contains all its neighbours.  The sums over pixels are an engine's (fitting.engine).
 
-The gradient uses every pixel; the curvature may use every n-th, which changes the path but not the destination.
+First on means of pixels, then on all: where the fit ends is said by the gradient of all pixels; an earlier curvature is
+used again as long as steps shrink by it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
-from .engine import Factor, Gradient, Known, Steps, Sums, sums
+from .engine import Curvature, Factor, Gradient, Known, Steps, Sums, sums
 from .pace import Pace
-from .problem import JointFit, Problem, State
+from .problem import Problem, State
 from .profile import Shape
-from .tiles import coarse_stride, hats
+from .tiles import SPARSE, coarse_stride, hats, sampled
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 SETTLED, SETTLED_SHAPE = 0.1, 0.01
 """While the rms movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will do."""
@@ -38,8 +40,8 @@ its tolerance is said to move."""
 FAINT_TAIL = 0.02
 """Weight below which a tail keeps the width it has."""
 
-RISING, WORSE = 3.0, 1.02
-"""A mean square residual that grows by these factors in one step: the curvature is wrong, or the step was too long."""
+WORSE = 1.02
+"""A mean square residual that grows by this factor in one step: the step was too long."""
 
 DAMPED, UNDAMPED = 1e-2, 1e-4
 """Share of the curvature's diagonal that is added to it where a step was too long, and below which nothing is."""
@@ -49,6 +51,31 @@ RATIO, RATIO_SPREAD = 2.2, 0.1
 measure has no ratio of its own, and without this the fit would creep along it for ever."""
 
 
+@dataclass(frozen=True)
+class JointFit:
+    """The result: final state, covariance (N, 3, 3) of (amplitude, x, y), weighted mean square residual ``chi2`` of the
+    whole fit, images (ny, nx) of what the model leaves and of pixel weights, masks (N,) of columns still moving or run
+    away, the share (N,) of what is known of a position that was known beforehand, the engine that computed, and the
+    last curvature, in the order of the fit."""
+
+    state: State
+    covariance: Floats
+    chi2: float
+    rest: NDArray[np.floating]
+    weight: NDArray[np.floating]
+    moving: NDArray[np.bool_]
+    runaway: NDArray[np.bool_]
+    beforehand: Floats
+    iterations: int
+    engine: str
+    curvature: Curvature
+
+    def taken(self, order: Ints) -> JointFit:
+        """The same columns in another order."""
+        rows = {name: getattr(self, name)[order] for name in ("covariance", "moving", "runaway", "beforehand")}
+        return replace(self, state=self.state.taken(order), **rows)
+
+
 def fit(
     problem: Problem,
     state: State,
@@ -56,23 +83,41 @@ def fit(
     max_iterations: int,
     near: bool = False,
     rough: bool = False,
+    curvature: Curvature | None = None,
     device: Device = CPU,
 ) -> JointFit:
     """Iterate from ``state`` until free columns move by no more than their tolerance, or ten times as much where a
     ``rough`` answer will do.
 
     First on means of as many pixels as the narrowest column allows, then, or at once where the state is ``near`` the
-    answer, on all, with profiles centred on where columns were found. Never raises for a column: one
-    that leaves its limit is put back and held (``runaway``), one that still moves at the end is marked (``moving``).
+    answer, on all, with profiles centred on where columns were found, and with the ``curvature`` of an earlier fit of
+    the same columns as long as that will do. Never raises for a column: one that leaves its limit is put back and held
+    (``runaway``), one that still moves at the end is marked (``moving``).
+
+    The order of columns changes nothing, not a bit: they are worked on in an order of their own.
     """
+    order = problem.order()
+    found = _fit(problem.taken(order), state.taken(order), max_iterations, near, rough, curvature, device)
+    return found.taken(np.argsort(order))
+
+
+def _fit(
+    problem: Problem,
+    state: State,
+    max_iterations: int,
+    near: bool,
+    rough: bool,
+    curvature: Curvature | None,
+    device: Device,
+) -> JointFit:
     width = float(np.exp(state.shape.log_sigma.min()))
-    engine, coarse = sums(problem, width, device), coarse_stride(width)
     runaway = np.zeros(len(problem.start), dtype=bool)
     moved, iterations = np.full(len(problem.start), np.inf), 0
     if not near:
+        engine, coarse = sums(problem, width, device), coarse_stride(width)
         # Until all else has found its place, what is known beforehand stays there.
         held = replace(linear(engine, state, coarse), free=state.free & ~np.isfinite(problem.known))
-        descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
+        descent = _Descent(problem, engine, coarse, damping=1e-2)
         target = np.maximum(10 * problem.tolerance, ROUGH)
         while iterations < max_iterations and (moved >= target).mean() > FEW_LEFT:
             held, moved, fled = descent.step(held, moved)
@@ -81,7 +126,7 @@ def fit(
         state = _sharpened(problem, replace(held, free=problem.free & ~runaway), coarse)
     problem = replace(problem, centre=state.xy)
     engine = sums(problem, width, device)
-    descent = _Descent(problem, engine, 1, coarse, damping=0.0)
+    descent = _Descent(problem, engine, 1, damping=0.0, curvature=curvature)
     moved[:] = np.inf
     target, left = (10 * problem.tolerance, FEW_LEFT) if rough else (problem.tolerance, LAST_LEFT)
     while iterations < max_iterations and (moved >= target).mean() > left:
@@ -92,21 +137,13 @@ def fit(
     used = int(np.count_nonzero(weight))
     squares = float(np.einsum("yx,yx,yx->", weight, rest, rest, dtype=np.float64))
     chi2 = squares / max(float(used - 3 * state.free.sum() - len(state.background)), 1.0)
-    curvature, known = engine.curvature(state, coarse), _known(problem, state, chi2 / coarse**2)
-    covariance = curvature.covariance(state, known) * (chi2 / coarse**2)
+    curvature = descent.curvature or engine.curvature(state, 1)
+    covariance = curvature.covariance(state, _known(problem, state, chi2)) * chi2
     with np.errstate(invalid="ignore"):
         beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
+    moving = moved >= MOVING * problem.tolerance
     return JointFit(
-        state,
-        covariance,
-        chi2,
-        rest,
-        weight,
-        moved >= MOVING * problem.tolerance,
-        runaway,
-        beforehand,
-        iterations,
-        engine.name,
+        state, covariance, chi2, rest, weight, moving, runaway, beforehand, iterations, engine.name, curvature
     )
 
 
@@ -120,35 +157,36 @@ def _sharpened(problem: Problem, state: State, stride: int) -> State:
 
 
 class _Descent:
-    """Steps on every ``stride``-th pixel, with the curvature of every ``curve``-th."""
+    """Steps on every ``stride``-th pixel."""
 
-    def __init__(self, problem: Problem, engine: Sums, stride: int, curve: int, *, damping: float) -> None:
-        self.problem, self.engine, self.stride, self.curve = problem, engine, stride, curve
+    def __init__(
+        self, problem: Problem, engine: Sums, stride: int, *, damping: float, curvature: Curvature | None = None
+    ) -> None:
+        self.problem, self.engine, self.stride = problem, engine, stride
         # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
         self.paces = Pace(0.5 * problem.limit), Pace(np.ones(1))
-        self.damping = damping
-        self.chi2, self.settled, self.tailed = np.inf, False, False
+        self.damping, self.curvature = damping, curvature
+        self.chi2, self.settled, self.tailed = np.inf, curvature is not None, False
         self.factor: Factor | None = None
 
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
         """The next state, how far each column moved (N,) in px, and which ran away."""
         gradient = self.engine.gradient(state, self.stride)
-        if gradient.chi2 > RISING * self.chi2:
-            # The sparse samples misjudge something at the frame: take the curvature from all pixels from now on.
-            self.curve, self.factor = self.stride, None
-        elif gradient.chi2 > WORSE * self.chi2:
-            self.damping, self.factor = max(10 * self.damping, DAMPED), None
+        if gradient.chi2 > WORSE * self.chi2:
+            self.damping, self.settled = max(10 * self.damping, DAMPED), False
         else:
             self.damping = 0.1 * self.damping if self.damping > UNDAMPED else 0.0
         self.chi2 = gradient.chi2
-        known = _known(self.problem, state, gradient.chi2 * (self.stride / self.curve) ** 2)
-        scaled = _towards_known(self.problem, state, gradient.scaled((self.stride / self.curve) ** 2), known)
+        known = _known(self.problem, state, gradient.chi2)
+        scaled = _towards_known(self.problem, state, gradient, known)
         # A tail that would have to be negative is held.
         tailed = self.problem.tail and not (state.shape.tail == 0 and gradient.shape[-2] <= 0)
-        if self.factor is None or not self.settled or tailed != self.tailed:
+        if self.curvature is None or not self.settled:
+            self.curvature, self.factor = self.engine.curvature(state, self.stride), None
+        if self.factor is None or tailed != self.tailed:
             # While columns are far from where they belong the profile stays round, or it would stretch towards them.
             far = bool((moved[state.free] > FAR).mean() > FEW) if state.free.any() else False
-            self.factor = self._factor(state, known, round_=far, tailed=tailed)
+            self.factor = self._factor(state, known, round_=far and not self.settled, tailed=tailed)
         steps = self.factor.step(scaled, state.background)
         if tailed and state.shape.tail == 0 and steps.shape[-2] < 0:
             self.factor = self._factor(state, known, round_=False, tailed=False)
@@ -156,18 +194,17 @@ class _Descent:
         new, after, fled = _moved(self.problem, state, steps, self.paces)
         last, now = (float(np.sqrt((np.minimum(step, 1.0) ** 2).mean())) for step in (moved, after))
         quiet = now < min(SETTLED, 0.4 * last)
-        self.settled = bool(quiet and new.shape.distance(state.shape) < SETTLED_SHAPE)
-        if fled.any():
-            self.factor = None
+        self.settled = bool(quiet and new.shape.distance(state.shape) < SETTLED_SHAPE and not fled.any())
         return new, after, fled
 
     def _factor(self, state: State, known: Known, *, round_: bool, tailed: bool) -> Factor:
-        """The curvature at a state, ready to solve; the width of a tail that is hardly there is nothing to look for."""
+        """The curvature, ready to solve; the width of a tail that is hardly there is nothing to look for."""
+        assert self.curvature is not None
         self.tailed = tailed
         shape_free = np.ones(len(known.shape), dtype=bool)
         shape_free[-4:-2] = not round_
         shape_free[-2:] = tailed, tailed and state.shape.tail > FAINT_TAIL
-        return self.engine.curvature(state, self.curve).factorise(state, shape_free, known, self.damping)
+        return self.curvature.factorise(state, shape_free, known, self.damping)
 
 
 def _known(problem: Problem, state: State, chi2: float) -> Known:
@@ -224,7 +261,8 @@ def initial_state(problem: Problem, sigma: Floats, tail: float = 0.0) -> State:
     """Zero amplitudes on a level background: the first, linear step finds both."""
     ny, nx = problem.image.shape
     knots = hats((ny, nx), problem.spacing)
-    known = problem.image[::5, ::5][np.isfinite(problem.image[::5, ::5])]
+    known = sampled(problem.image, SPARSE)
+    known = known[np.isfinite(known)]
     level = float(np.median(known)) if known.size else 0.0
     shape = Shape(np.log(sigma), np.zeros(2), tail)
     background = np.full(len(knots[0]) * len(knots[1]), level)

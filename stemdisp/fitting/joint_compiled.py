@@ -1,4 +1,4 @@
-"""The joint fit's sums by the compiled kernel: every pixel once for the model, every column once for its gradient.
+"""The joint fit's sums by the compiled kernel.
 
 Curvature is kept as 3 x 3 blocks of pairs of elements: columns, and knots of the background, whose blocks have one
 entry.  The few parameters of the shape, which touch everything, are a border.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +18,19 @@ from .engine import Gradient, Known, Steps
 from .kernel import _kernel
 from .problem import FAINTEST, Problem, State, variance_model
 from .profile import at_rim
-from .tiles import SMOOTHNESS, averaged, hats, phase
+from .tiles import SMOOTHNESS, SPARSE, averaged, hats, phase, sampled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
+_Pixels = tuple[NDArray[np.floating] | None, NDArray[np.floating] | None]
 
 log = logging.getLogger(__name__)
 
-PRECISION, MOST_ITERATIONS = 1e-3, 200
+PRECISION, MOST_ITERATIONS = {np.float32: 1e-3, np.float64: 1e-4}, 200
 """To which fraction the residual of the equations is reduced, and in how many iterations at most."""
 
 NEIGHBOURHOOD = 10
 """Columns whose parameters are left free when the covariance of one of them is taken."""
-
-
-CUT = 0.6
-"""A column nearer to the frame than this share of its radius is cut by it."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,16 @@ class _Grid:
 
 
 @dataclass(frozen=True)
-class _Rendered:
-    """A state on a grid: weighted residual and weight of its pixels, weighted squares and number of pixels."""
+class _Summed:
+    """Sums over the pixels of a grid at one state."""
 
-    state: State
-    tables: _kernel.Tables
-    residual: NDArray[np.floating]
-    weight: NDArray[np.floating]
-    squares: float
-    pixels: int
+    columns: Floats
+    knots: Floats
+    shape: Floats
+    totals: Floats
+    blocks: NDArray[np.floating] | None
+    border: Floats | None
+    corner: Floats | None
 
 
 class CompiledSums:
@@ -74,7 +73,7 @@ class CompiledSums:
         self.name = f"compiled, {_kernel.level()}"
         shape = (problem.image.shape[0], problem.image.shape[1])
         near = np.zeros(shape, dtype=np.uint8)
-        _kernel.mark(problem.centre, problem.inner, near)
+        _kernel.mark(problem.start, problem.inner, near)
         self._near = near
         self._dtype = np.float32 if problem.image.dtype == np.float32 else np.float64
         self.knots = hats(shape, problem.spacing)
@@ -82,17 +81,22 @@ class CompiledSums:
         self.elements = self.columns + len(self.knots[0]) * len(self.knots[1])
         self.groups = int(problem.group.max()) + 1
         self._grids: dict[int, _Grid] = {}
-        self._last: dict[int, _Rendered] = {}
-        self._pairs: Ints | None = None
-        self._cut = np.zeros(self.elements, dtype=bool)
-        inner = np.minimum(problem.centre, np.array([shape[1] - 1, shape[0] - 1]) - problem.centre).min(axis=1)
-        self._cut[: self.columns] = inner < CUT * problem.radius
         self._group = problem.group.astype(np.int32)
         self.faintest = self._faint()
 
+    @cached_property
+    def pairs(self) -> Ints:
+        """(m, 2) elements that overlap, i <= j, sorted."""
+        return _pairs(self.problem, self.knots)
+
+    @cached_property
+    def neighbours(self) -> _kernel.Neighbours:
+        """The same, as the kernel wants them."""
+        return _kernel.Neighbours(self.pairs, self.columns, self.elements)
+
     def _faint(self) -> float:
         # A quantile of a sample: the exact one costs more than an iteration.
-        values = np.abs(self.problem.image[::5, ::5])[self._near[::5, ::5] > 0]
+        values = np.abs(sampled(self.problem.image, SPARSE))[sampled(self._near, SPARSE) > 0]
         values = values[np.isfinite(values)]
         return (FAINTEST * float(np.quantile(values, 0.995)) if values.size else 0.0) or 1.0
 
@@ -135,111 +139,82 @@ class CompiledSums:
             grid.column,
         )
 
-    def _render(self, state: State, stride: int) -> _Rendered:
-        last = self._last.get(stride)
-        if last is not None and last.state is state:
-            return last
-        grid = self.grid(stride)
-        tables = self._tables(state, grid)
-        if last is None:
-            residual, weight = np.zeros_like(grid.image), np.zeros_like(grid.image)
-        else:
-            residual, weight = last.residual, last.weight
-        totals = np.zeros((len(grid.first) - 1, 2))
-        _kernel.render(tables, grid.image, residual, weight, totals, self.threads)
-        squares, pixels = (float(total) for total in totals.sum(axis=0))
-        self._last[stride] = _Rendered(state, tables, residual, weight, squares, round(pixels))
-        return self._last[stride]
+    def _sum(self, state: State, stride: int, *, curvature: bool, pixels: bool = False) -> tuple[_Summed, _Pixels]:
+        """Sums over every ``stride``-th pixel; image minus model and weight of all of them where ``pixels``."""
+        grid, shared = self.grid(stride), self.groups + 4
+        found = _Summed(
+            np.zeros((self.columns, 3)),
+            np.zeros(self.elements - self.columns),
+            np.zeros(shared),
+            np.zeros(2),
+            np.zeros((len(self.pairs), 9), dtype=self._dtype) if curvature else None,
+            np.zeros((shared, self.elements, 3)) if curvature else None,
+            np.zeros((shared, shared)) if curvature else None,
+        )
+        rest, weight = (np.zeros_like(grid.image), np.zeros_like(grid.image)) if pixels else (None, None)
+        _kernel.sum(
+            self._tables(state, grid),
+            self.neighbours,
+            grid.image,
+            found.columns,
+            found.knots,
+            found.shape,
+            found.totals,
+            found.blocks,
+            found.border,
+            found.corner,
+            rest,
+            weight,
+            self.threads,
+        )
+        return found, (rest, weight)
 
     def gradient(self, state: State, stride: int) -> Gradient:
         """Gradient over every ``stride``-th pixel."""
-        seen = self._render(state, stride)
-        sums, all_sums = np.zeros((self.columns, 9)), np.zeros((self.elements, 1, 3))
-        _kernel.gather(seen.tables, seen.residual, sums, self.threads)
-        _kernel.project(seen.tables, seen.residual[None], all_sums, self.columns, self.threads)
-        _, by_shape = at_rim(state.shape, np.exp(state.shape.log_sigma)[self.problem.group], self.problem.radius)
-        sums[:, 3] -= by_shape[:, 0] * sums[:, 8]
-        if self.problem.tail:
-            sums[:, 6:8] -= by_shape[:, 1:] * sums[:, 8:]
-        shape = np.zeros(self.groups + 4)
-        shape[: self.groups] = np.bincount(self.problem.group, sums[:, 3], self.groups)
-        shape[self.groups :] = sums[:, 4:8].sum(axis=0)
-        return Gradient(sums[:, :3].copy(), all_sums[self.columns :, 0, 0].copy(), shape, seen.squares, seen.pixels)
+        found, _ = self._sum(state, stride, curvature=False)
+        squares, pixels = (float(total) for total in found.totals)
+        return Gradient(found.columns, found.knots, found.shape, squares, round(pixels))
 
     def curvature(self, state: State, stride: int) -> CompiledCurvature:
         """Curvature over every ``stride``-th pixel."""
-        seen = self._render(state, stride)
-        if self._pairs is None:
-            self._pairs = _pairs(self.problem, self.knots)
-        blocks = self._blocks(seen, stride)
-        size = len(seen.weight)
-        slopes = np.zeros((self.groups + 4, size), dtype=self._dtype)
-        for g in range(self.groups):
-            _kernel.slopes(seen.tables, g, seen.weight, slopes[g : g + 1], self.threads)
-        _kernel.slopes(seen.tables, -1, seen.weight, slopes[self.groups :], self.threads)
-        border = np.zeros((self.groups + 4, self.elements, 3))
-        for first in range(0, len(slopes), 4):
-            images = slopes[first : first + 4]
-            part = np.zeros((self.elements, len(images), 3))
-            _kernel.project(seen.tables, images, part, 0, self.threads)
-            border[first : first + 4] = part.transpose(1, 0, 2)
-        weight = np.where(seen.weight > 0, seen.weight, 1)
-        corner = np.einsum("sp,tp,p->st", slopes, slopes, 1 / weight, dtype=np.float64)
-        return CompiledCurvature(self, self._pairs, blocks, border, corner)
-
-    def _blocks(self, seen: _Rendered, stride: int) -> Floats:
-        """(m, 9) products of the derivatives of each pair.
-
-        Columns that the frame cuts are sampled too unevenly by every n-th pixel; where all pixels have been seen at
-        this state, those pairs take all.
-        """
-        assert self._pairs is not None
-        pairs, whole = self._pairs, self._last.get(1)
-        blocks = np.zeros((len(pairs), 9))
-        if stride == 1 or whole is None or whole.state is not seen.state:
-            _kernel.pairs(seen.tables, seen.weight, pairs, blocks, self.threads)
-            return blocks
-        cut = self._cut[pairs].all(axis=1)
-        for chosen, image, factor in ((~cut, seen, 1.0), (cut, whole, stride**-2.0)):
-            rows = np.flatnonzero(chosen)
-            part = np.zeros((len(rows), 9))
-            _kernel.pairs(image.tables, image.weight, pairs[rows], part, self.threads)
-            blocks[rows] = factor * part
-        return blocks
+        found, _ = self._sum(state, stride, curvature=True)
+        assert found.blocks is not None and found.border is not None and found.corner is not None
+        return CompiledCurvature(self, found.blocks, found.border, found.corner)
 
     def rest(self, state: State) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Image minus model, and weight (ny, nx), both zero where no pixel is used."""
-        seen, grid = self._render(state, 1), self.grid(1)
-        weight = grid.seen(seen.weight)
-        rest = grid.seen(seen.residual) / np.where(weight > 0, weight, 1)
-        return rest, weight
+        _, (rest, weight) = self._sum(state, 1, curvature=False, pixels=True)
+        assert rest is not None and weight is not None
+        grid = self.grid(1)
+        return grid.seen(rest), grid.seen(weight)
 
 
 class CompiledCurvature:
-    """Blocks of pairs, border and corner."""
+    """Blocks (m, 9) of pairs, border (S, E, 3) and corner (S, S)."""
 
-    def __init__(self, sums: CompiledSums, pairs: Ints, blocks: Floats, border: Floats, corner: Floats) -> None:
-        self.sums, self.pairs, self.blocks, self.border, self.corner = sums, pairs, blocks, border, corner
-        self._own = pairs[:, 0] == pairs[:, 1]
-        knots = np.flatnonzero(self._own)[sums.columns :]
-        typical = blocks[knots, 0]
-        self.stiffness = SMOOTHNESS * float(np.median(typical[typical > 0])) if (typical > 0).any() else 0.0
+    def __init__(self, sums: CompiledSums, blocks: NDArray[np.floating], border: Floats, corner: Floats) -> None:
+        self.sums, self.blocks, self.border, self.corner = sums, blocks, border, corner
+        self.stiffness = self._stiffen()
 
-    def _with(self, known: Known) -> Floats:
-        """The blocks with what is known beforehand, and the stiffness between neighbouring knots."""
-        sums, blocks = self.sums, self.blocks.copy()
-        own = np.flatnonzero(self._own)
-        blocks[own[: sums.columns], 4] += known.position
-        blocks[own[: sums.columns], 8] += known.position
-        ny, nx = len(sums.knots[1]), len(sums.knots[0])
-        number = np.arange(ny * nx).reshape(ny, nx)
-        for one, two in ((number[:, :-1], number[:, 1:]), (number[:-1], number[1:])):
-            blocks[own[sums.columns + one.ravel()], 0] += self.stiffness
-            blocks[own[sums.columns + two.ravel()], 0] += self.stiffness
-            key = self.pairs[:, 0].astype(np.int64) * sums.elements + self.pairs[:, 1]
-            wanted = (sums.columns + one.ravel()).astype(np.int64) * sums.elements + sums.columns + two.ravel()
-            blocks[np.searchsorted(key, wanted), 0] -= self.stiffness
-        return blocks
+    def _stiffen(self) -> float:
+        """Ties neighbouring knots together; how strongly."""
+        sums, n = self.sums, self.sums.columns
+        first = int(np.searchsorted(sums.pairs[:, 0], n))
+        one, two = sums.pairs[first:].T.astype(np.int64) - n
+        own, width = one == two, len(sums.knots[0])
+        blocks = self.blocks[first:, 0]
+        typical = blocks[own]
+        stiffness = SMOOTHNESS * float(np.median(typical[typical > 0])) if (typical > 0).any() else 0.0
+        beside = ((two - one == 1) & (two % width != 0)) | (two - one == width)
+        blocks[beside] -= stiffness
+        each = np.bincount(np.concatenate([one[beside], two[beside]]), minlength=sums.elements - n)
+        blocks[own] += (stiffness * each).astype(blocks.dtype)
+        return stiffness
+
+    def _extra(self, known: Known) -> Floats:
+        extra = np.zeros((self.sums.elements, 3))
+        extra[: self.sums.columns, 1:] = known.position[:, None]
+        return extra
 
     def _free(self, state: State) -> NDArray[np.uint8]:
         sums = self.sums
@@ -254,10 +229,9 @@ class CompiledCurvature:
         chosen = np.flatnonzero(shape_free)
         # Before any height is known, all are alike.
         height = state.amplitude if state.amplitude.any() else np.ones(self.sums.columns)
-        equations = _kernel.Equations(self.pairs, self._with(known), self.sums.columns, self.sums.elements)
         border = np.ascontiguousarray(self.border[chosen].reshape(len(chosen), 3 * self.sums.elements))
         corner = np.ascontiguousarray((self.corner + np.diag(known.shape))[np.ix_(chosen, chosen)])
-        return CompiledFactor(self, equations, self._free(state), border, corner, chosen, height, damping)
+        return CompiledFactor(self, self._extra(known), self._free(state), border, corner, chosen, height, damping)
 
     def covariance(self, state: State, known: Known) -> Floats:
         """(N, 3, 3) inverse curvature of each column's (amplitude, x, y) with its nearest neighbours free as well."""
@@ -271,9 +245,8 @@ class CompiledCurvature:
         for row in np.flatnonzero(strange):
             near[row] = np.concatenate([[row], near[row][near[row] != row]])[:most]
         result = np.zeros((sums.columns, 9))
-        equations = _kernel.Equations(self.pairs, self._with(known), sums.columns, sums.elements)
-        tied = sums.problem.tied.astype(np.int32)
-        equations.covariance(self._free(state), tied, near, result, sums.threads)
+        tied, extra = sums.problem.tied.astype(np.int32), self._extra(known)
+        _kernel.covariance(sums.neighbours, self.blocks, extra, self._free(state), tied, near, result, sums.threads)
         return result.reshape(-1, 3, 3)
 
 
@@ -282,7 +255,7 @@ class CompiledFactor:
     """Equations ready to be solved by conjugate gradients."""
 
     curvature: CompiledCurvature
-    equations: _kernel.Equations
+    extra: Floats
     free: NDArray[np.uint8]
     border: Floats
     corner: Floats
@@ -299,7 +272,10 @@ class CompiledFactor:
         pull = _unevenness(background.reshape(len(sums.knots[1]), len(sums.knots[0])))
         own[n:, 0] = gradient.knots - self.curvature.stiffness * pull.ravel()
         x, y = np.zeros(own.size), np.zeros(len(self.chosen))
-        taken = self.equations.solve(
+        taken = _kernel.solve(
+            sums.neighbours,
+            self.curvature.blocks,
+            self.extra,
             self.free,
             sums.problem.tied.astype(np.int32),
             self.border,
@@ -311,7 +287,7 @@ class CompiledFactor:
             x,
             y,
             self.damping,
-            PRECISION,
+            PRECISION[sums._dtype],
             MOST_ITERATIONS,
             sums.threads,
         )

@@ -56,12 +56,7 @@ def window_macros(dtype: np.dtype[Any], model: ColumnModel, *, complete: bool) -
         "WEIGHTED": poisson or tail or not complete,
     }
     chosen = {f"STEMDISP_{name}": str(int(value)) for name, value in choices.items()}
-    return {"STEMDISP_WINDOW": "1", "STEMDISP_SCALAR": SCALARS[np.dtype(dtype)], **chosen}
-
-
-def joint_macros(dtype: np.dtype[Any], *, tail: bool) -> dict[str, str]:
-    """What picks the sums of the joint fit in kernel/device.cu."""
-    return {"STEMDISP_SCALAR": SCALARS[np.dtype(dtype)], "STEMDISP_TAIL": str(int(tail))}
+    return {"STEMDISP_SCALAR": SCALARS[np.dtype(dtype)], **chosen}
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,9 @@ Ints = NDArray[np.int64]
 NEIGHBOURHOOD = 24
 """Columns whose parameters are left free when the covariance of one of them is taken."""
 
+SINGULAR = 1e-9
+"""Share of the diagonal that is added to it, so that two columns at one place do not part."""
+
 
 @dataclass
 class Normal:
@@ -153,7 +156,9 @@ class NormalEquations:
         own_rows = np.concatenate([np.ones(3 * self.n), np.zeros(self.size - 3 * self.n)])
         cross = diags(own_rows) @ knots
         own = knots.diagonal()[3 * self.n :]
-        return (pairs.tocsc() + knots + cross.T).tocsc(), self._stiffness(float(np.median(own[own > 0])))
+        return (pairs.tocsc() + knots + cross.T).tocsc(), self._stiffness(
+            float(np.median(own[own > 0])) if (own > 0).any() else 0.0
+        )
 
     def _stiffness(self, typical: float) -> Any:
         """Curvature of the penalty on differences of neighbouring background knots, as a sparse matrix."""
@@ -202,7 +207,7 @@ class NormalEquations:
         beforehand[1 : 3 * self.n : 3] = beforehand[2 : 3 * self.n : 3] = known.position
         matrix = selection.T @ (curvature + stiffness + diags(beforehand)) @ selection
         diagonal = matrix.diagonal()
-        lift = damping * diagonal + np.where(diagonal > 0, 1e-12 * diagonal, 1.0)
+        lift = damping * diagonal + np.where(diagonal > 0, SINGULAR * diagonal, 1.0)
         chosen = np.flatnonzero(shape_free)
         border, corner = (
             selection.T @ total.border[:, chosen],

@@ -1,8 +1,9 @@
-"""What a joint fit is asked, its state on the way, and its answer."""
+"""What a joint fit is asked, and its state on the way."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,12 @@ def variance_model(variance: tuple[float, float], faintest: float) -> tuple[floa
     smallest expected value that is believed."""
     offset, gain = variance
     return offset, gain, max(offset, 0.0) + gain * faintest
+
+
+SQUARE = 64.0
+"""Side (px) of the squares by which columns are ordered."""
+
+COLUMNWISE = ("start", "group", "centre", "radius", "inner", "free", "limit", "known", "tolerance")
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,20 @@ class Problem:
     variance: tuple[float, float] = POISSON
     tail: bool = True
 
+    def order(self) -> Ints:
+        """Rows by where they start, square by square of the image: neighbours stand near each other."""
+        x, y = self.start.T
+        return np.lexsort((self.group, x, y, np.floor(x / SQUARE), np.floor(y / SQUARE)))
+
+    def taken(self, order: Ints) -> Problem:
+        """The same columns in another order."""
+        place = np.argsort(order)
+        changes: dict[str, Any] = {name: getattr(self, name)[order] for name in COLUMNWISE}
+        for name in ("tied", "led"):
+            of = getattr(self, name)[order]
+            changes[name] = np.where(of >= 0, place[of], -1)
+        return replace(self, **changes)
+
 
 @dataclass(frozen=True)
 class State:
@@ -91,20 +112,6 @@ class State:
     shape: Shape
     free: NDArray[np.bool_]
 
-
-@dataclass(frozen=True)
-class JointFit:
-    """The result: final state, covariance (N, 3, 3) of (amplitude, x, y), weighted mean square residual ``chi2`` of the
-    whole fit, images (ny, nx) of what the model leaves and of pixel weights, masks (N,) of columns still moving or run
-    away, the share (N,) of what is known of a position that was known beforehand, and the engine that computed."""
-
-    state: State
-    covariance: Floats
-    chi2: float
-    rest: NDArray[np.floating]
-    weight: NDArray[np.floating]
-    moving: NDArray[np.bool_]
-    runaway: NDArray[np.bool_]
-    beforehand: Floats
-    iterations: int
-    engine: str
+    def taken(self, order: Ints) -> State:
+        """The same columns in another order."""
+        return replace(self, xy=self.xy[order], amplitude=self.amplitude[order], free=self.free[order])

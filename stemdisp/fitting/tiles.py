@@ -22,6 +22,9 @@ SMOOTHNESS = 1e-3
 """Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly
 any pixel sees feel it."""
 
+SPARSE = 5
+"""Pixels between samples that stand for an image where a quantile of them is asked."""
+
 TILE_WIDTH = 4.0
 """Side of a tile in column widths: small enough that few columns reach in, large enough that products stay
 efficient."""
@@ -93,6 +96,12 @@ def phase(shape: tuple[int, int], stride: int) -> Ints:
     return (np.array([shape[1], shape[0]]) - 1) * ((stride + 1) // 2) % stride
 
 
+def sampled(image: NDArray[Any], stride: int) -> NDArray[Any]:
+    """Every ``stride``-th (odd) pixel, symmetric about the image's centre."""
+    x0, y0 = phase((image.shape[0], image.shape[1]), stride)
+    return image[y0::stride, x0::stride]
+
+
 def averaged(image: NDArray[np.floating], stride: int) -> NDArray[np.floating]:
     """Every ``stride``-th (odd) pixel as the mean of the ``stride`` x ``stride`` pixels around it: no count is lost,
     and columns stay where they are, a little wider.
@@ -101,7 +110,7 @@ def averaged(image: NDArray[np.floating], stride: int) -> NDArray[np.floating]:
     """
     ny, nx = image.shape
     x0, y0 = phase((ny, nx), stride)
-    samples = image[y0::stride, x0::stride]
+    samples = sampled(image, stride)
     if stride == 1:
         return samples
     half = stride // 2

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ..backend import CPU, Device
 from ..fitting.adapt import Adapted, adapted
 from ..fitting.discs import disc_sums
-from ..fitting.joint import background_at, fit, initial_state
+from ..fitting.joint import JointFit, background_at, fit, initial_state
 from ..fitting.local import LocalFit, LocalProblem, fit_windows
-from ..fitting.problem import POISSON, UNIFORM, JointFit, Problem, State
+from ..fitting.problem import POISSON, UNIFORM, Problem, State
 from ..fitting.profile import evaluate
 from ..fitting.resolve import resolved
 from ..fitting.saturation import saturated

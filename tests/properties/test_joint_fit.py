@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from joint_scene import DEVICES, SHAPE, found_in, grid, noisy, problem_of
 from numpy.typing import NDArray
 
-from stemdisp.fitting.problem import POISSON, UNIFORM, JointFit
+from stemdisp.fitting.joint import JointFit
+from stemdisp.fitting.problem import POISSON, UNIFORM
 
 Floats = NDArray[np.float64]
 

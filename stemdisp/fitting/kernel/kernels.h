@@ -15,28 +15,36 @@ struct Image {
     Bins bins;
 };
 
+// Sums that belong to one column, pair or pixel, to which bins add: gradient (n, 3), curvature of pairs (m, 9), border (S,
+// elements, 3), image minus model and weight of each pixel.  Null: not asked.
 template <class T>
-struct JointKernels {
-    void (*render)(const Image&, const T* image, T* residual, T* weight, double* totals, int from, int to);
-    void (*slopes)(const Image&, int group, const T* weight, T* const* slopes, int from, int to);
-    void (*gather)(const Image&, const T* residual, double* sums, int from, int to);
-    void (*project)(const Image&, const T* const* images, int count, double* sums, int from, int to);
-    void (*pairs)(const Image&, const T* weight, const int* pair, double* blocks, int from, int to);
+struct Sums {
+    double* columns;
+    T* blocks;
+    double* border;
+    T *rest, *weight;
 };
+
+// Sums that bins far apart share, kept apart for each band of bins: gradients of knots and shape (S,), curvature of pairs
+// of knots, border (S, knots), corner (S, S), lower half; weighted squares and number of pixels.
+struct OwnSums {
+    double *knots, *shape, *knot_pairs, *border, *corner, *squares, *pixels;
+};
+
+template <class T>
+using SumBins = void (*)(const Image&, const Graph&, const T* image, const Sums<T>&, const OwnSums&, int from, int to);
 
 struct Kernels {
     const char* name;
-    JointKernels<float> joint_float;
-    JointKernels<double> joint_double;
+    SumBins<float> sums_float;
+    SumBins<double> sums_double;
 };
 
-#ifndef __CUDACC__
 // The tables that were compiled; those above `baseline` exist where the compiler and processor family allow.
 extern const Kernels kernels_baseline;
 #ifdef STEMDISP_X86_LEVELS
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
-#endif
 #endif
 
 }  // namespace stemdisp

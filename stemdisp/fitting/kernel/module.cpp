@@ -1,11 +1,14 @@
 // The compiled kernels as a Python module: checks and unpacks arrays, picks the instruction set, shares tasks among threads.
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
+#include <optional>
 #include <string>
 
-#include "binding.h"
 #include "kernels.h"
+#include "neighbours.h"
 
 namespace stemdisp {
 
@@ -73,7 +76,12 @@ struct Tables {
         require(size[0] > 0 && size[1] > 0 && size[2] >= (size[0] + BIN - 1) / BIN * BIN + MARGIN, "size: nx, ny, stride");
         require(knots.shape(0) >= 2 && knots.shape(1) >= 2, "knots: at least 2 x 2");
         in.raster = {size[0], size[1], size[2], grid[0], grid[1], grid[2]};
-        in.columns = {int(n), xy.data(), start.data(), radius.data(), amplitude.data(), half.data(), rim.data(),
+        int groups = 0;
+        for (size_t c = 0; c < n; ++c) {
+            require(group.data()[c] >= 0, "group: not negative");
+            groups = group.data()[c] >= groups ? group.data()[c] + 1 : groups;
+        }
+        in.columns = {int(n), groups, xy.data(), start.data(), radius.data(), amplitude.data(), half.data(), rim.data(),
                       rim_slopes.data(), group.data()};
         in.knots = {int(knots.shape(1)), int(knots.shape(0)), knot_grid[0], knot_grid[1], knot_grid[2], knots.data()};
         in.profile = {profile[0], profile[1], profile[2], profile[3], profile[4], profile[5], profile[6],
@@ -93,79 +101,85 @@ struct Tables {
 };
 
 template <class T>
-const JointKernels<T>& joint();
+SumBins<T> sum_bins();
 template <>
-const JointKernels<float>& joint<float>() { return active->joint_float; }
+SumBins<float> sum_bins<float>() { return active->sums_float; }
 template <>
-const JointKernels<double>& joint<double>() { return active->joint_double; }
+SumBins<double> sum_bins<double>() { return active->sums_double; }
 
-template <class T>
-void render(const Tables& t, Array<const T, 1> image, Array<T, 1> residual, Array<T, 1> weight, Array<double, 2> totals,
-            int threads) {
-    require(image.shape(0) == t.pixels() && residual.shape(0) == t.pixels() && weight.shape(0) == t.pixels(),
-            "images: (ny * stride + margin,)");
-    require(int(totals.shape(0)) == t.bins() && totals.shape(1) == 2, "totals: (bins, 2)");
-    const auto run = joint<T>().render;
-    nb::gil_scoped_release release;
-    share(t.bins(), threads,
-          [&](int a, int b) { run(t.in, image.data(), residual.data(), weight.data(), totals.data(), a, b); });
+// Rows of bins in a band: enough that no column reaches across one.
+int band_height(const Image& in) {
+    double radius = 0;
+    for (int c = 0; c < in.columns.n; ++c) radius = std::fmax(radius, in.columns.radius[c]);
+    return int(std::ceil(2 * radius / (BIN * in.raster.step))) + 1;
 }
 
+// Sums over all pixels: gradient of columns (n, 3), knots (k,) and shape (S,), weighted squares and number of pixels (2,); if
+// asked, curvature of pairs (m, 9), border (S, elements, 3) and corner (S, S); if asked, image minus model and weight.
+// Arrays come filled with zeros.
 template <class T>
-void slopes(const Tables& t, int group, Array<const T, 1> weight, Array<T, 2> images, int threads) {
-    require(weight.shape(0) == t.pixels() && images.shape(1) == t.pixels(), "images: (ny * stride + margin,)");
-    require(images.shape(0) == (group >= 0 ? 1u : 4u), "slopes: 1 image for a group, 4 for the rest");
-    T* places[4] = {};
-    for (size_t s = 0; s < images.shape(0); ++s) places[s] = images.data() + s * t.pixels();
-    const auto run = joint<T>().slopes;
-    nb::gil_scoped_release release;
-    share(t.bins(), threads, [&](int a, int b) { run(t.in, group, weight.data(), places, a, b); });
-}
-
-template <class T>
-void gather(const Tables& t, Array<const T, 1> residual, Array<double, 2> sums, int threads) {
-    require(residual.shape(0) == t.pixels(), "images: (ny * stride + margin,)");
-    require(int(sums.shape(0)) == t.in.columns.n && sums.shape(1) == 9, "sums: (n, 9)");
-    const auto run = joint<T>().gather;
-    nb::gil_scoped_release release;
-    share(t.in.columns.n, threads, [&](int a, int b) { run(t.in, residual.data(), sums.data(), a, b); });
-}
-
-template <class T>
-void project(const Tables& t, Array<const T, 2> images, Array<double, 3> sums, int from, int threads) {
-    const size_t count = images.shape(0);
-    require(images.shape(1) == t.pixels() && count >= 1 && count <= 4, "images: 1 to 4 of (ny * stride + margin,)");
-    require(int(sums.shape(0)) == t.elements() && sums.shape(1) == count && sums.shape(2) == 3,
-            "sums: (columns + knots, images, 3)");
-    require(from >= 0 && from <= t.elements(), "from: out of range");
-    const T* places[4] = {};
-    for (size_t s = 0; s < count; ++s) places[s] = images.data() + s * t.pixels();
-    const auto run = joint<T>().project;
-    nb::gil_scoped_release release;
-    share(t.elements() - from, threads,
-          [&](int a, int b) { run(t.in, places, int(count), sums.data(), from + a, from + b); });
-}
-
-template <class T>
-void pairs(const Tables& t, Array<const T, 1> weight, Array<const int, 2> list, Array<double, 2> blocks, int threads) {
-    require(weight.shape(0) == t.pixels(), "images: (ny * stride + margin,)");
-    require(list.shape(1) == 2 && blocks.shape(0) == list.shape(0) && blocks.shape(1) == 9, "pairs (m, 2), blocks (m, 9)");
-    for (size_t m = 0; m < list.shape(0); ++m) {
-        const int i = list.data()[2 * m], j = list.data()[2 * m + 1];
-        require(0 <= i && i <= j && j < t.elements(), "pairs: i <= j, both elements");
+void sum(const Tables& t, const Neighbours& pairs, Array<const T, 1> image, Array<double, 2> columns, Array<double, 1> knots,
+         Array<double, 1> shape, Array<double, 1> totals, std::optional<Array<T, 2>> blocks,
+         std::optional<Array<double, 3>> border, std::optional<Array<double, 2>> corner, std::optional<Array<T, 1>> rest,
+         std::optional<Array<T, 1>> weight, int threads) {
+    const Image& in = t.in;
+    const Graph graph = pairs.graph();
+    const size_t n = size_t(in.columns.n), k = size_t(in.knots.nx) * in.knots.ny, s = size_t(in.columns.groups) + 4;
+    require(graph.columns == in.columns.n && graph.elements == t.elements(), "pairs: of these columns and knots");
+    require(image.shape(0) == t.pixels(), "image: (ny * stride + margin,)");
+    require(columns.shape(0) == n && columns.shape(1) == 3 && knots.shape(0) == k && shape.shape(0) == s,
+            "columns (n, 3), knots (k,), shape (groups + 4,)");
+    require(totals.shape(0) == 2, "totals: (2,)");
+    require(blocks.has_value() == border.has_value() && blocks.has_value() == corner.has_value(), "curvature: all or none");
+    if (blocks) {
+        require(blocks->shape(0) == pairs.size() && blocks->shape(1) == 9, "blocks: (m, 9)");
+        require(border->shape(0) == s && border->shape(1) == n + k && border->shape(2) == 3, "border: (S, elements, 3)");
+        require(corner->shape(0) == s && corner->shape(1) == s, "corner: (S, S)");
     }
-    const auto run = joint<T>().pairs;
+    require(!rest || rest->shape(0) == t.pixels(), "rest: like the image");
+    require(!weight || weight->shape(0) == t.pixels(), "weight: like the image");
+    const Sums<T> out = {columns.data(), blocks ? blocks->data() : nullptr, border ? border->data() : nullptr,
+                         rest ? rest->data() : nullptr, weight ? weight->data() : nullptr};
+    const auto run = sum_bins<T>();
     nb::gil_scoped_release release;
-    share(int(list.shape(0)), threads, [&](int a, int b) { run(t.in, weight.data(), list.data(), blocks.data(), a, b); });
-}
-
-template <class T>
-void add_joint(nb::module_& m) {
-    m.def("render", render<T>);
-    m.def("slopes", slopes<T>);
-    m.def("gather", gather<T>);
-    m.def("project", project<T>);
-    m.def("pairs", pairs<T>);
+    const int high = band_height(in), bands = (in.bins.ny + high - 1) / high;
+    const size_t knot_pairs = pairs.size() - graph.knot_pairs, size = k + s + (blocks ? knot_pairs + s * k + s * s : 0) + 2;
+    std::vector<double> own(size * bands, 0.0);
+    const auto of = [&](int band) {
+        double* p = &own[size * band];
+        OwnSums sums = {p, p + k, nullptr, nullptr, nullptr, p + size - 2, p + size - 1};
+        if (blocks) {
+            sums.knot_pairs = p + k + s;
+            sums.border = sums.knot_pairs + knot_pairs;
+            sums.corner = sums.border + s * k;
+        }
+        return sums;
+    };
+    // Every other band first: those share no column, and each adds up its bins in one order whatever the number of threads.
+    for (int odd = 0; odd < 2; ++odd)
+        share((bands + 1 - odd) / 2, threads, [&](int a, int b) {
+            for (int band = 2 * a + odd; band < 2 * b + odd; band += 2) {
+                const int first = band * high, last = first + high < in.bins.ny ? first + high : in.bins.ny;
+                run(in, graph, image.data(), out, of(band), first * in.bins.nx, last * in.bins.nx);
+            }
+        });
+    for (int band = 0; band < bands; ++band) {
+        const OwnSums sums = of(band);
+        for (size_t i = 0; i < k; ++i) knots.data()[i] += sums.knots[i];
+        for (size_t i = 0; i < s; ++i) shape.data()[i] += sums.shape[i];
+        totals.data()[0] += *sums.squares;
+        totals.data()[1] += *sums.pixels;
+        if (!blocks) continue;
+        for (size_t i = 0; i < knot_pairs; ++i) out.blocks[9 * (graph.knot_pairs + i)] += T(sums.knot_pairs[i]);
+        for (size_t i = 0; i < s; ++i)
+            for (size_t j = 0; j < k; ++j) out.border[(i * (n + k) + n + j) * 3] += sums.border[i * k + j];
+        for (size_t i = 0; i < s; ++i)
+            for (size_t j = 0; j < i; ++j) {
+                corner->data()[i * s + j] += sums.corner[i * s + j];
+                corner->data()[j * s + i] += sums.corner[i * s + j];
+            }
+        for (size_t i = 0; i < s; ++i) corner->data()[i * s + i] += sums.corner[i * s + i];
+    }
 }
 
 }  // namespace stemdisp
@@ -188,8 +202,10 @@ NB_MODULE(_kernel, m) {
                       Array<const double, 1>, Array<const double, 1>, Array<const double, 2>, Array<const int, 1>, std::vector<double>,
                       Array<const double, 2>, std::vector<double>, std::vector<int>, std::vector<double>, std::vector<double>,
                       Array<const int, 1>, Array<const int, 1>>());
-    add_joint<float>(m);
-    add_joint<double>(m);
     add_solver(m);
+    m.def("sum", sum<float>, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+          nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg());
+    m.def("sum", sum<double>, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+          nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg());
     add_windows(m);
 }

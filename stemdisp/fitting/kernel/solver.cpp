@@ -16,6 +16,13 @@ using solver::Lanes;
 constexpr int PART = 2048;  // elements summed before partial sums are added: the same whatever the number of threads
 constexpr double SINGULAR = 1e-12;
 
+// The curvature of an element with itself.
+template <class T>
+void own_block(const System<T>& s, int e, double* block) {
+    std::copy_n(s.block + 9 * size_t(s.graph.own[e]), 9, block);
+    for (int i = 0; i < 3; ++i) block[4 * i] += s.extra[3 * size_t(e) + i];
+}
+
 // Inverse of a symmetric 3 x 3 matrix of which rows may be held (then 0); false where it is singular.
 void invert(const double* a, const unsigned char* free, double damping, double* inverse) {
     double m[9];
@@ -73,46 +80,46 @@ void backsolve(const double* a, int n, double* x) {
     }
 }
 
-// Four numbers of an element: its three parameters and nothing.  Single precision is enough: the equations give steps, which
-// need only point the right way, and memory is what bounds their solution.
-using Four = Lanes<float, 4>;
-
-struct Field {
-    std::vector<float> v;
-    explicit Field(int elements) : v(size_t(elements) * 4, 0.0f) {}
-    Four get(int e) const { return Four::load(&v[4 * size_t(e)]); }
-    void set(int e, Four x) { x.store(&v[4 * size_t(e)]); }
-};
-
+template <class T>
 class Solver {
+    // Four numbers of an element: its three parameters and nothing.
+    using Four = Lanes<T, 4>;
+
+    struct Field {
+        std::vector<T> v;
+        explicit Field(int elements) : v(size_t(elements) * 4, T(0)) {}
+        Four get(int e) const { return Four::load(&v[4 * size_t(e)]); }
+        void set(int e, Four x) { x.store(&v[4 * size_t(e)]); }
+    };
+
   public:
-    Solver(const System& system, const Share& share_)
-        : s(system), share(share_), own(size_t(12) * s.elements), inverse(size_t(12) * s.elements),
-          around(size_t(12) * s.first[s.elements]), full(s.elements) {
-        share(s.elements, [&](int a, int b) {
+    Solver(const System<T>& system, const Share& share_)
+        : s(system), graph(s.graph), share(share_), own(size_t(12) * graph.elements), inverse(size_t(12) * graph.elements),
+          around(size_t(12) * graph.first[graph.elements]), full(graph.elements) {
+        share(graph.elements, [&](int a, int b) {
             for (int e = a; e < b; ++e) prepare(e);
         });
-        for (int c = 0; c < s.columns; ++c)
+        for (int c = 0; c < graph.columns; ++c)
             if (s.tied[3 * c] >= 0) tied.push_back(c);
         corner.assign(s.corner, s.corner + s.shared * s.shared);
         for (int i = 0; i < s.shared; ++i) corner[i * s.shared + i] *= 1 + s.damping + 1e-9;
         border.reserve(s.shared);
         for (int k = 0; k < s.shared; ++k) {
-            border.emplace_back(s.elements);
-            for (int e = 0; e < s.elements; ++e)
+            border.emplace_back(graph.elements);
+            for (int e = 0; e < graph.elements; ++e)
                 for (int i = 0; i < 3; ++i)
                     border[k].v[4 * size_t(e) + i] =
-                        counts(e, i) ? float(s.border[(size_t(k) * s.elements + e) * 3 + i]) : 0.0f;
+                        counts(e, i) ? T(s.border[(size_t(k) * graph.elements + e) * 3 + i]) : T(0);
         }
         prepare_common();
     }
 
     int run(const double* g, const double* h, double* x_out, double* y_out, double tolerance, int most) {
-        const int n = s.elements;
+        const int n = graph.elements;
         Field x(n), r(n), z(n), p(n), ap(n);
         std::vector<double> y(s.shared, 0.0), q(h, h + s.shared), w(s.shared), d(s.shared), ad(s.shared);
         for (int e = 0; e < n; ++e)
-            for (int i = 0; i < 3; ++i) r.v[4 * size_t(e) + i] = counts(e, i) ? float(g[3 * size_t(e) + i]) : 0.0f;
+            for (int i = 0; i < 3; ++i) r.v[4 * size_t(e) + i] = counts(e, i) ? T(g[3 * size_t(e) + i]) : T(0);
         gather_tied(r);
         double rz = precondition(r, q, z, w);
         p = z;
@@ -123,7 +130,7 @@ class Solver {
             const double curvature = apply(p, d, ap, ad);
             if (!(curvature > 0)) break;
             const double step = rz / curvature;
-            const Four forward{float(step)};
+            const Four forward{T(step)};
             share(n, [&](int a, int b) {
                 for (int e = a; e < b; ++e) {
                     x.set(e, x.get(e) + forward * p.get(e));
@@ -132,7 +139,7 @@ class Solver {
             });
             for (int k = 0; k < s.shared; ++k) y[k] += step * d[k], q[k] -= step * ad[k];
             const double next = precondition(r, q, z, w), turn = next / rz;
-            const Four on{float(turn)};
+            const Four on{T(turn)};
             share(n, [&](int a, int b) {
                 for (int e = a; e < b; ++e) p.set(e, z.get(e) + on * p.get(e));
             });
@@ -150,30 +157,30 @@ class Solver {
   private:
     // Whether a parameter is fitted, or tied to others that are; the rest is left out of every equation.
     bool counts(int e, int i) const {
-        return s.free[3 * size_t(e) + i] || (i == 0 && e < s.columns && s.tied[3 * size_t(e)] >= 0);
+        return s.free[3 * size_t(e) + i] || (i == 0 && e < graph.columns && s.tied[3 * size_t(e)] >= 0);
     }
 
     // The blocks of an element as columns of four numbers.
     void prepare(int e) {
-        const double* block = s.block + 9 * size_t(s.own[e]);
-        double inverted[9];
+        double block[9], inverted[9];
+        own_block(s, e, block);
         invert(block, s.free + 3 * size_t(e), s.damping, inverted);
         for (int j = 0; j < 3; ++j)
             for (int i = 0; i < 3; ++i) {
                 own[12 * size_t(e) + 4 * j + i] =
-                    counts(e, i) ? float(block[3 * i + j] * (i == j ? 1 + s.damping : 1)) : 0.0f;
-                inverse[12 * size_t(e) + 4 * j + i] = float(inverted[3 * i + j]);
+                    counts(e, i) ? T(block[3 * i + j] * (i == j ? 1 + s.damping : 1)) : T(0);
+                inverse[12 * size_t(e) + 4 * j + i] = T(inverted[3 * i + j]);
             }
-        for (int n = s.first[e]; n < s.first[e + 1]; ++n) {
-            const double* m = s.block + 9 * size_t(s.entry[n]);
+        for (int n = graph.first[e]; n < graph.first[e + 1]; ++n) {
+            const T* m = s.block + 9 * size_t(graph.entry[n]);
             for (int j = 0; j < 3; ++j)
                 for (int i = 0; i < 3; ++i)
                     around[12 * size_t(n) + 4 * j + i] =
-                        counts(e, i) ? float(s.other[n] > e ? m[3 * i + j] : m[3 * j + i]) : 0.0f;
+                        counts(e, i) ? T(graph.other[n] > e ? m[3 * i + j] : m[3 * j + i]) : T(0);
         }
     }
 
-    static Four times(const float* columns, const float* v) {
+    static Four times(const T* columns, const T* v) {
         return Four::load(columns) * Four(v[0]) + Four::load(columns + 4) * Four(v[1]) +
                Four::load(columns + 8) * Four(v[2]);
     }
@@ -181,12 +188,12 @@ class Solver {
     // Sum over elements of what `term` gives for parts of them, in one order.
     template <class Term>
     double sum(const Term& term) {
-        const int parts = (s.elements + PART - 1) / PART;
+        const int parts = (graph.elements + PART - 1) / PART;
         std::vector<double> partial(parts);
         share(parts, [&](int a, int b) {
             for (int p = a; p < b; ++p) {
                 double t = 0;
-                const int end = std::min((p + 1) * PART, s.elements);
+                const int end = std::min((p + 1) * PART, graph.elements);
                 for (int e = p * PART; e < end; ++e) t += double(term(e).sum());
                 partial[p] = t;
             }
@@ -199,7 +206,7 @@ class Solver {
     // What is tied hands its amplitude's share to those it is tied to.
     void gather_tied(Field& f) {
         for (int c : tied) {
-            const float part = f.v[4 * size_t(c)] / 3;
+            const T part = f.v[4 * size_t(c)] / 3;
             f.v[4 * size_t(c)] = 0;
             for (int k = 0; k < 3; ++k) f.v[4 * size_t(s.tied[3 * c + k])] += part;
         }
@@ -207,7 +214,7 @@ class Solver {
 
     void spread_tied(Field& f) {
         for (int c : tied) {
-            float t = 0;
+            T t = 0;
             for (int k = 0; k < 3; ++k) t += f.v[4 * size_t(s.tied[3 * c + k])];
             f.v[4 * size_t(c)] = t / 3;
         }
@@ -217,12 +224,12 @@ class Solver {
     double apply(const Field& x, const std::vector<double>& y, Field& out, std::vector<double>& out_shared) {
         full = x;
         spread_tied(full);
-        share(s.elements, [&](int a, int b) {
+        share(graph.elements, [&](int a, int b) {
             for (int e = a; e < b; ++e) {
                 Four t = times(&own[12 * size_t(e)], &full.v[4 * size_t(e)]);
-                for (int n = s.first[e]; n < s.first[e + 1]; ++n)
-                    t = t + times(&around[12 * size_t(n)], &full.v[4 * size_t(s.other[n])]);
-                for (int k = 0; k < s.shared; ++k) t = t + Four(float(y[k])) * border[k].get(e);
+                for (int n = graph.first[e]; n < graph.first[e + 1]; ++n)
+                    t = t + times(&around[12 * size_t(n)], &full.v[4 * size_t(graph.other[n])]);
+                for (int k = 0; k < s.shared; ++k) t = t + Four(T(y[k])) * border[k].get(e);
                 out.set(e, t);
             }
         });
@@ -241,18 +248,18 @@ class Solver {
     // Each touches everything, so that steps of single elements find it slowly; its equations are solved exactly.
     void prepare_common() {
         for (int g = 0; g <= s.groups; ++g) {
-            Field f(s.elements);
+            Field f(graph.elements);
             bool any_free = false;
-            for (int e = 0; e < s.elements; ++e)
-                if (e < s.columns ? g < s.groups && s.group[e] == g : g == s.groups) {
-                    const float value = e < s.columns ? float(s.height[e]) : 1.0f;
+            for (int e = 0; e < graph.elements; ++e)
+                if (e < graph.columns ? g < s.groups && s.group[e] == g : g == s.groups) {
+                    const T value = e < graph.columns ? T(s.height[e]) : T(1);
                     if (s.free[3 * size_t(e)]) f.v[4 * size_t(e)] = value, any_free = any_free || value != 0;
                 }
             if (any_free) common.push_back(f);
         }
         const int n = int(common.size()), size = n + s.shared;
         coarse.assign(size * size, 0.0);
-        Field product(s.elements);
+        Field product(graph.elements);
         const std::vector<double> none(s.shared, 0.0);
         std::vector<double> with_shared(s.shared);
         for (int i = 0; i < n; ++i) {
@@ -280,10 +287,10 @@ class Solver {
         for (int i = 0; i < n; ++i) t[i] = sum([&](int e) { return common[i].get(e) * r.get(e); });
         for (int k = 0; k < s.shared; ++k) t[n + k] = q[k];
         if (!t.empty()) backsolve(coarse.data(), n + s.shared, t.data());
-        share(s.elements, [&](int a, int b) {
+        share(graph.elements, [&](int a, int b) {
             for (int e = a; e < b; ++e) {
                 Four own_step = times(&inverse[12 * size_t(e)], &r.v[4 * size_t(e)]);
-                for (int i = 0; i < n; ++i) own_step = own_step + Four(float(t[i])) * common[i].get(e);
+                for (int i = 0; i < n; ++i) own_step = own_step + Four(T(t[i])) * common[i].get(e);
                 z.set(e, own_step);
             }
         });
@@ -295,9 +302,10 @@ class Solver {
         return product;
     }
 
-    const System& s;
+    const System<T>& s;
+    const Graph& graph;
     const Share& share;
-    std::vector<float> own, inverse, around;
+    std::vector<T> own, inverse, around;
     Field full;
     std::vector<double> corner, coarse;
     std::vector<int> tied;
@@ -305,26 +313,29 @@ class Solver {
 };
 
 // The pair of two elements, or -1.
-int find(const System& s, int i, int j) {
-    int low = s.first[i], high = s.first[i + 1];
+int find(const Graph& graph, int i, int j) {
+    int low = graph.first[i], high = graph.first[i + 1];
     while (low < high) {
         const int middle = (low + high) / 2;
-        if (s.other[middle] < j)
+        if (graph.other[middle] < j)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < s.first[i + 1] && s.other[low] == j ? s.entry[low] : -1;
+    return low < graph.first[i + 1] && graph.other[low] == j ? graph.entry[low] : -1;
 }
 
 }  // namespace
 
-int solve(const System& s, const double* g, const double* h, double* x, double* y, double tolerance, int most,
+template <class T>
+int solve(const System<T>& s, const double* g, const double* h, double* x, double* y, double tolerance, int most,
           const Share& share) {
-    return Solver(s, share).run(g, h, x, y, tolerance, most);
+    return Solver<T>(s, share).run(g, h, x, y, tolerance, most);
 }
 
-void covariance(const System& s, const int* near, int n, int m, double* result, const Share& share) {
+template <class T>
+void covariance(const System<T>& s, const int* near, int n, int m, double* result, const Share& share) {
+    const Graph& graph = s.graph;
     share(n, [&](int from, int to) {
         const int size = 3 * m;
         std::vector<double> a(size * size), unit(size);
@@ -336,9 +347,13 @@ void covariance(const System& s, const int* near, int n, int m, double* result, 
                 const int i = around[m - 1 - p];
                 for (int q = 0; q <= p; ++q) {
                     const int j = around[m - 1 - q];
-                    const int at = i == j ? s.own[i] : find(s, i, j);
+                    const int at = i == j ? graph.own[i] : find(graph, i, j);
                     if (at < 0) continue;
-                    const double* block = s.block + 9 * at;
+                    double block[9];
+                    if (i == j)
+                        own_block(s, i, block);
+                    else
+                        std::copy_n(s.block + 9 * size_t(at), 9, block);
                     for (int u = 0; u < 3; ++u)
                         for (int v = 0; v < 3; ++v)
                             if (s.free[3 * i + u] && s.free[3 * j + v])
@@ -373,5 +388,10 @@ void covariance(const System& s, const int* near, int n, int m, double* result, 
         }
     });
 }
+
+template int solve(const System<float>&, const double*, const double*, double*, double*, double, int, const Share&);
+template int solve(const System<double>&, const double*, const double*, double*, double*, double, int, const Share&);
+template void covariance(const System<float>&, const int*, int, int, double*, const Share&);
+template void covariance(const System<double>&, const int*, int, int, double*, const Share&);
 
 }  // namespace stemdisp

@@ -3,20 +3,22 @@
 
 #include <functional>
 
+#include "tables.h"
+
 namespace stemdisp {
 
 using Share = std::function<void(int, const std::function<void(int, int)>&)>;
 
 // Curvature of E elements (columns, then knots) of 3 parameters each and of S shared ones.
+template <class T>
 struct System {
-    int columns, elements, shared;
-    const int* pair;            // (m, 2) elements i <= j
-    const double* block;        // (m, 9) curvature of i (rows) with j; symmetric where i = j
-    const int *first, *other, *entry;  // neighbours of element e: other[first[e]]..., their pair entry[...]
-    const int* own;             // (E,) the pair of an element with itself
-    const unsigned char* free;  // (3 E,) parameters that are fitted
+    Graph graph;
+    const T* block;             // (m, 9) curvature of i (rows) with j; symmetric where i = j
+    const double* extra;        // (E, 3) what is added to the diagonal
+    const unsigned char* free;  // (E, 3) parameters that are fitted
     const int* tied;            // (columns, 3) elements whose mean amplitude a column takes, or -1
-    const double* border;       // (S, 3 E) curvature of shared and own parameters
+    int shared;                 // S
+    const double* border;       // (S, E, 3) curvature of shared and own parameters
     const double* corner;       // (S, S)
     int groups;                 // kinds of columns
     const int* group;           // (columns,) kind of each
@@ -24,13 +26,18 @@ struct System {
     double damping;             // added to the diagonal, relative to it
 };
 
-// Solves for the steps `x` (3 E) and `y` (S) of gradients `g` (3 E) and `h` (S) until the residual, in the norm of the
+// Solves for the steps `x` (E, 3) and `y` (S) of gradients `g` (E, 3) and `h` (S) until the residual, in the norm of the
 // preconditioner, has fallen to `tolerance` of what it was; returns the number of iterations.
-int solve(const System& s, const double* g, const double* h, double* x, double* y, double tolerance, int most,
+//
+// Computes in the precision of the blocks.  Single is enough where the equations give steps, which need only point the right
+// way, and memory is what bounds their solution; double, where a fit is to end at the same place whatever way it is turned.
+template <class T>
+int solve(const System<T>& s, const double* g, const double* h, double* x, double* y, double tolerance, int most,
           const Share& share);
 
 // Inverse curvature (n, 9) of the first three parameters of each column with its `near` (n, m) neighbours free too, the
 // column itself first among them.  NaN where it is not determined.
-void covariance(const System& s, const int* near, int n, int m, double* result, const Share& share);
+template <class T>
+void covariance(const System<T>& s, const int* near, int n, int m, double* result, const Share& share);
 
 }  // namespace stemdisp

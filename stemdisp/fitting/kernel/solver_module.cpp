@@ -4,8 +4,7 @@
 #include <cmath>
 #include <tuple>
 
-#include "binding.h"
-#include "solver.h"
+#include "neighbours.h"
 #include "tables.h"
 
 namespace stemdisp {
@@ -96,82 +95,41 @@ void disc_sums(Array<const T, 2> image, Array<const double, 2> xy, double radius
     });
 }
 
-// The system of equations; keeps its arrays.
-struct Equations {
-    Array<const int, 2> pair;
-    Array<const double, 2> block;
-    std::vector<int> first, other, entry, own;
-    int columns, elements;
+// Solves for steps, as solver.h says.
+template <class T>
+int solve_for_steps(const Neighbours& pairs, Array<const T, 2> blocks, Array<const double, 2> extra,
+                    Array<const unsigned char, 2> free, Array<const int, 2> tied, Array<const double, 2> border,
+                    Array<const double, 2> corner, Array<const int, 1> group, Array<const double, 1> height,
+                    Array<const double, 1> gradient, Array<const double, 1> shared_gradient, Array<double, 1> x,
+                    Array<double, 1> y, double damping, double tolerance, int most, int threads) {
+    const size_t shared = shared_gradient.shape(0), size = size_t(pairs.elements) * 3;
+    System<T> s = pairs.system<T>(blocks, extra, free, tied);
+    require(border.shape(0) == shared && border.shape(1) == size, "border: (S, 3 E)");
+    require(corner.shape(0) == shared && corner.shape(1) == shared, "corner: (S, S)");
+    require(gradient.shape(0) == size && x.shape(0) == size && y.shape(0) == shared, "gradient, x: (3 E,), y: (S,)");
+    require(int(group.shape(0)) == pairs.columns && int(height.shape(0)) == pairs.columns, "group, height: (columns,)");
+    s.shared = int(shared);
+    s.border = border.data();
+    s.corner = corner.data();
+    for (int c = 0; c < pairs.columns; ++c) s.groups = group.data()[c] >= s.groups ? group.data()[c] + 1 : s.groups;
+    s.group = group.data();
+    s.height = height.data();
+    s.damping = damping;
+    nb::gil_scoped_release release;
+    return solve(s, gradient.data(), shared_gradient.data(), x.data(), y.data(), tolerance, most, sharing(threads));
+}
 
-    Equations(Array<const int, 2> pair_, Array<const double, 2> block_, int columns_, int elements_)
-        : pair(pair_), block(block_), first(elements_ + 1, 0), own(elements_, -1), columns(columns_), elements(elements_) {
-        const size_t m = pair.shape(0);
-        require(pair.shape(1) == 2 && block.shape(0) == m && block.shape(1) == 9, "pair (m, 2), block (m, 9)");
-        const int* p = pair.data();
-        for (size_t k = 0; k < m; ++k) {
-            const int i = p[2 * k], j = p[2 * k + 1];
-            require(0 <= i && i <= j && j < elements, "pair: i <= j, both elements");
-            require(k == 0 || p[2 * k - 2] < i || (p[2 * k - 2] == i && p[2 * k - 1] < j), "pair: sorted, each once");
-            if (i == j)
-                own[i] = int(k);
-            else
-                ++first[i + 1], ++first[j + 1];
-        }
-        for (int e = 0; e < elements; ++e) require(own[e] >= 0, "pair: every element with itself");
-        for (int e = 0; e < elements; ++e) first[e + 1] += first[e];
-        other.resize(first.back());
-        entry.resize(first.back());
-        std::vector<int> next(first.begin(), first.end() - 1);
-        // Two passes keep each list ascending: first those with a lower number, then those with a higher one.
-        for (int pass = 0; pass < 2; ++pass)
-            for (size_t k = 0; k < m; ++k) {
-                const int i = p[2 * k], j = p[2 * k + 1];
-                if (i == j) continue;
-                const int e = pass ? i : j, o = pass ? j : i;
-                other[next[e]] = o;
-                entry[next[e]++] = int(k);
-            }
-    }
-
-    System system(const Array<const unsigned char, 2>& free, const Array<const int, 2>& tied, const double* border,
-                  const double* corner, int shared, const int* group, const double* height, double damping) const {
-        require(int(free.shape(0)) == elements && free.shape(1) == 3, "free: (elements, 3)");
-        require(int(tied.shape(0)) == columns && tied.shape(1) == 3, "tied: (columns, 3)");
-        for (size_t k = 0; k < tied.shape(0) * 3; ++k)
-            require(tied.data()[k] >= -1 && tied.data()[k] < columns, "tied: out of range");
-        int groups = 0;
-        for (int c = 0; c < (group ? columns : 0); ++c) groups = group[c] >= groups ? group[c] + 1 : groups;
-        return {columns,      elements,   shared,      pair.data(), block.data(), first.data(), other.data(), entry.data(),
-                own.data(),   free.data(), tied.data(), border,      corner,       groups,       group,        height,
-                damping};
-    }
-
-    int solve(Array<const unsigned char, 2> free, Array<const int, 2> tied, Array<const double, 2> border,
-              Array<const double, 2> corner, Array<const int, 1> group, Array<const double, 1> height,
-              Array<const double, 1> gradient, Array<const double, 1> shared_gradient,
-              Array<double, 1> x, Array<double, 1> y, double damping, double tolerance, int most, int threads) const {
-        const int shared = int(shared_gradient.shape(0));
-        const size_t size = size_t(elements) * 3;
-        require(int(border.shape(0)) == shared && border.shape(1) == size, "border: (S, 3 E)");
-        require(int(corner.shape(0)) == shared && int(corner.shape(1)) == shared, "corner: (S, S)");
-        require(gradient.shape(0) == size && x.shape(0) == size && int(y.shape(0)) == shared, "gradient, x: (3 E,), y: (S,)");
-        require(int(group.shape(0)) == columns && int(height.shape(0)) == columns, "group, height: (columns,)");
-        const System s = system(free, tied, border.data(), corner.data(), shared, group.data(), height.data(), damping);
-        nb::gil_scoped_release release;
-        return stemdisp::solve(s, gradient.data(), shared_gradient.data(), x.data(), y.data(), tolerance, most,
-                               sharing(threads));
-    }
-
-    void covariance(Array<const unsigned char, 2> free, Array<const int, 2> tied, Array<const int, 2> near,
-                    Array<double, 2> result, int threads) const {
-        require(result.shape(0) == near.shape(0) && result.shape(1) == 9, "near (n, m), result (n, 9)");
-        for (size_t k = 0; k < near.shape(0) * near.shape(1); ++k)
-            require(near.data()[k] >= 0 && near.data()[k] < elements, "near: out of range");
-        const System s = system(free, tied, nullptr, nullptr, 0, nullptr, nullptr, 0.0);
-        nb::gil_scoped_release release;
-        stemdisp::covariance(s, near.data(), int(near.shape(0)), int(near.shape(1)), result.data(), sharing(threads));
-    }
-};
+template <class T>
+void covariances(const Neighbours& pairs, Array<const T, 2> blocks, Array<const double, 2> extra,
+                 Array<const unsigned char, 2> free, Array<const int, 2> tied, Array<const int, 2> near,
+                 Array<double, 2> result, int threads) {
+    require(result.shape(0) == near.shape(0) && result.shape(1) == 9, "near (n, m), result (n, 9)");
+    for (size_t k = 0; k < near.shape(0) * near.shape(1); ++k)
+        require(near.data()[k] >= 0 && near.data()[k] < pairs.elements, "near: out of range");
+    const System<T> s = pairs.system<T>(blocks, extra, free, tied);
+    nb::gil_scoped_release release;
+    covariance(s, near.data(), int(near.shape(0)), int(near.shape(1)), result.data(), sharing(threads));
+}
 
 }  // namespace
 
@@ -180,10 +138,11 @@ void add_solver(nb::module_& m) {
     m.def("mark", mark);
     m.def("disc_sums", disc_sums<float>);
     m.def("disc_sums", disc_sums<double>);
-    nb::class_<Equations>(m, "Equations")
-        .def(nb::init<Array<const int, 2>, Array<const double, 2>, int, int>())
-        .def("solve", &Equations::solve)
-        .def("covariance", &Equations::covariance);
+    nb::class_<Neighbours>(m, "Neighbours").def(nb::init<Array<const int, 2>, int, int>());
+    m.def("solve", solve_for_steps<float>);
+    m.def("solve", solve_for_steps<double>);
+    m.def("covariance", covariances<float>);
+    m.def("covariance", covariances<double>);
 }
 
 }  // namespace stemdisp

@@ -15,7 +15,7 @@ struct Raster {
 // n columns: position now, centre and radius of the disc (px), amplitude, 0.5 / sigma^2, height of the profile at the rim
 // of the disc and (n, 3) its derivatives by log sigma, w and log k.
 struct ColumnTable {
-    int n;
+    int n, groups;
     const double *xy, *start, *radius, *amplitude, *half, *rim, *rim_slopes;
     const int* group;
 };
@@ -42,6 +42,14 @@ struct Variance {
 struct Bins {
     int nx, ny;
     const int *first, *column;  // columns of bin b: column[first[b]] to column[first[b + 1] - 1]
+};
+
+// Which of E elements (columns, then knots) overlap, as numbered pairs i <= j: the later and the earlier neighbours of element
+// e are other[first[e]] to other[first[e + 1] - 1], ascending; entry: the number of that pair; own: that of e with itself.
+// Pairs from `knot_pairs` on are of two knots.
+struct Graph {
+    int columns, elements, knot_pairs;
+    const int *first, *other, *entry, *own;
 };
 
 }  // namespace stemdisp

@@ -10,8 +10,8 @@ from joint_scene import DEVICES, found_in, grid, noisy, problem_of, state_of
 
 from stemdisp.backend import CPU
 from stemdisp.fitting.engine import Known, Steps, Sums, built, sums
-from stemdisp.fitting.joint import fit
-from stemdisp.fitting.problem import POISSON, UNIFORM, JointFit, Problem
+from stemdisp.fitting.joint import JointFit, fit
+from stemdisp.fitting.problem import POISSON, UNIFORM, Problem
 
 pytestmark = pytest.mark.skipif(not built(), reason="the compiled kernel was not built")
 
@@ -80,7 +80,7 @@ def steps_of(engine: Sums, problem: Problem, stride: int, damping: float, shape_
 @STRIDES
 @VARIANCES
 def test_steps_solve_the_same_equations(problem, variance, stride, shapes, damping, monkeypatch) -> None:
-    monkeypatch.setattr("stemdisp.fitting.joint_compiled.PRECISION", 1e-10)
+    monkeypatch.setattr("stemdisp.fitting.joint_compiled.PRECISION", {np.float64: 1e-10})
     monkeypatch.setattr("stemdisp.fitting.joint_compiled.MOST_ITERATIONS", 20_000)
     # A tied column's share of the diagonal is damped before it is tied, or after.
     tied = problem.tied if damping == 0 else np.full_like(problem.tied, -1)

@@ -31,7 +31,6 @@ def instances(dtype: type, models: list[tuple[ColumnModel, bool]]) -> list[tuple
     """What picks each kernel of one number type, each once."""
     number = np.dtype(dtype)
     picks = [launch.window_macros(number, model, complete=complete) for model, complete in models]
-    picks += [launch.joint_macros(number, tail=tail) for tail in (False, True)]
     return list(dict.fromkeys(tuple(pick.items()) for pick in picks))
 
 
