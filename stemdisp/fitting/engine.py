@@ -6,7 +6,7 @@ none was built, and on a GPU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -32,10 +32,6 @@ class Gradient:
     shape: Floats
     squares: float
     pixels: int
-
-    def scaled(self, factor: float) -> Gradient:
-        """The gradients times a number: as if fewer pixels had been summed."""
-        return replace(self, columns=self.columns * factor, knots=self.knots * factor, shape=self.shape * factor)
 
     @property
     def chi2(self) -> float:
@@ -85,7 +81,10 @@ class Curvature(Protocol):
 
 
 class Sums(Protocol):
-    """Sums over the pixels of a problem's image."""
+    """Sums over the pixels of a problem's image.
+
+    Where they are taken over the means of ``stride`` x ``stride`` pixels, each counts as often as it has pixels.
+    """
 
     name: str
 

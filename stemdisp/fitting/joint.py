@@ -19,13 +19,14 @@ from .engine import Curvature, Factor, Gradient, Known, Steps, Sums, sums
 from .pace import Pace
 from .problem import Problem, State
 from .profile import Shape
-from .tiles import SPARSE, coarse_stride, hats, sampled
+from .tiles import COARSEST, FINER, SPARSE, hats, odd_stride, sampled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SETTLED, SETTLED_SHAPE = 0.1, 0.01
-"""While the rms movement (px) and change of shape stay below these, and steps shrink, an earlier curvature will do."""
+SETTLED, SETTLED_SHAPE, SHRINKING = 0.1, 0.01, 0.4
+"""While the rms movement (px) and change of shape stay below the first two, and each step below that share of the one
+before, an earlier curvature will do."""
 
 FAR, FEW = 0.3, 0.1
 """Columns are far from where they belong while more than this part of them moves by more px than this."""
@@ -114,10 +115,10 @@ def _fit(
     runaway = np.zeros(len(problem.start), dtype=bool)
     moved, iterations = np.full(len(problem.start), np.inf), 0
     if not near:
-        engine, coarse = sums(problem, width, device), coarse_stride(width)
+        engine, coarse = sums(problem, width, device), odd_stride(COARSEST * width)
         # Until all else has found its place, what is known beforehand stays there.
         held = replace(linear(engine, state, coarse), free=state.free & ~np.isfinite(problem.known))
-        descent = _Descent(problem, engine, coarse, damping=1e-2)
+        descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
         target = np.maximum(10 * problem.tolerance, ROUGH)
         while iterations < max_iterations and (moved >= target).mean() > FEW_LEFT:
             held, moved, fled = descent.step(held, moved)
@@ -126,7 +127,7 @@ def _fit(
         state = _sharpened(problem, replace(held, free=problem.free & ~runaway), coarse)
     problem = replace(problem, centre=state.xy)
     engine = sums(problem, width, device)
-    descent = _Descent(problem, engine, 1, damping=0.0, curvature=curvature)
+    descent = _Descent(problem, engine, 1, odd_stride(FINER * width), damping=0.0, curvature=curvature)
     moved[:] = np.inf
     target, left = (10 * problem.tolerance, FEW_LEFT) if rough else (problem.tolerance, LAST_LEFT)
     while iterations < max_iterations and (moved >= target).mean() > left:
@@ -137,7 +138,7 @@ def _fit(
     used = int(np.count_nonzero(weight))
     squares = float(np.einsum("yx,yx,yx->", weight, rest, rest, dtype=np.float64))
     chi2 = squares / max(float(used - 3 * state.free.sum() - len(state.background)), 1.0)
-    curvature = descent.curvature or engine.curvature(state, 1)
+    curvature = descent.curvature or engine.curvature(state, descent.curve)
     covariance = curvature.covariance(state, _known(problem, state, chi2)) * chi2
     with np.errstate(invalid="ignore"):
         beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
@@ -157,12 +158,19 @@ def _sharpened(problem: Problem, state: State, stride: int) -> State:
 
 
 class _Descent:
-    """Steps on every ``stride``-th pixel."""
+    """Steps on every ``stride``-th pixel, with the curvature of every ``curve``-th."""
 
     def __init__(
-        self, problem: Problem, engine: Sums, stride: int, *, damping: float, curvature: Curvature | None = None
+        self,
+        problem: Problem,
+        engine: Sums,
+        stride: int,
+        curve: int,
+        *,
+        damping: float,
+        curvature: Curvature | None = None,
     ) -> None:
-        self.problem, self.engine, self.stride = problem, engine, stride
+        self.problem, self.engine, self.stride, self.curve = problem, engine, stride, curve
         # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
         self.paces = Pace(0.5 * problem.limit), Pace(np.ones(1))
         self.damping, self.curvature = damping, curvature
@@ -181,8 +189,9 @@ class _Descent:
         scaled = _towards_known(self.problem, state, gradient, known)
         # A tail that would have to be negative is held.
         tailed = self.problem.tail and not (state.shape.tail == 0 and gradient.shape[-2] <= 0)
-        if self.curvature is None or not self.settled:
-            self.curvature, self.factor = self.engine.curvature(state, self.stride), None
+        fresh = self.curvature is None or not self.settled
+        if fresh:
+            self.curvature, self.factor = self.engine.curvature(state, self.curve), None
         if self.factor is None or tailed != self.tailed:
             # While columns are far from where they belong the profile stays round, or it would stretch towards them.
             far = bool((moved[state.free] > FAR).mean() > FEW) if state.free.any() else False
@@ -193,8 +202,12 @@ class _Descent:
             steps = self.factor.step(scaled, state.background)
         new, after, fled = _moved(self.problem, state, steps, self.paces)
         last, now = (float(np.sqrt((np.minimum(step, 1.0) ** 2).mean())) for step in (moved, after))
-        quiet = now < min(SETTLED, 0.4 * last)
-        self.settled = bool(quiet and new.shape.distance(state.shape) < SETTLED_SHAPE and not fled.any())
+        shrinking = now < SHRINKING * last
+        if fresh and not shrinking:
+            # What the frame cuts is sampled unevenly: from now on all pixels.
+            self.curve = self.stride
+        near = now < SETTLED and new.shape.distance(state.shape) < SETTLED_SHAPE
+        self.settled = bool(shrinking and near and not fled.any())
         return new, after, fled
 
     def _factor(self, state: State, known: Known, *, round_: bool, tailed: bool) -> Factor:

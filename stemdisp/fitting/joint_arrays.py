@@ -126,7 +126,7 @@ class ArraySums:
         total = grid.equations.empty()
         for number in range(len(grid.chunks)):
             self._add(total, grid, number, state, curvature)
-        return total
+        return total if stride == 1 else total.scaled(float(stride**2))
 
     def rest(self, state: State) -> tuple[Floats, Floats]:
         """Image minus model, and weight (ny, nx), both zero where no pixel is used."""

@@ -140,7 +140,8 @@ class CompiledSums:
         )
 
     def _sum(self, state: State, stride: int, *, curvature: bool, pixels: bool = False) -> tuple[_Summed, _Pixels]:
-        """Sums over every ``stride``-th pixel; image minus model and weight of all of them where ``pixels``."""
+        """Sums over every ``stride``-th pixel, as engine.Sums says; image minus model and weight of all of them where
+        ``pixels``."""
         grid, shared = self.grid(stride), self.groups + 4
         found = _Summed(
             np.zeros((self.columns, 3)),
@@ -167,6 +168,10 @@ class CompiledSums:
             weight,
             self.threads,
         )
+        for values in (found.columns, found.knots, found.shape, found.blocks, found.border, found.corner):
+            if values is not None and stride > 1:
+                values *= stride**2
+        found.totals[0] *= stride**2
         return found, (rest, weight)
 
     def gradient(self, state: State, stride: int) -> Gradient:

@@ -6,7 +6,7 @@ apart as a border, because each of them touches everything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,13 @@ class Normal:
     triplets: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
     squares: float = 0.0
     pixels: int = 0
+
+    def scaled(self, factor: float) -> Normal:
+        """The sums as if each pixel stood for so many."""
+        names = ("gradient", "border_gradient", "pairs", "border", "corner", "squares")
+        triplets = [(at, to, values * factor) for at, to, values in self.triplets]
+        changes: dict[str, Any] = {name: getattr(self, name) * factor for name in names}
+        return replace(self, **changes, triplets=triplets)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from ..backend import Device
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-COARSEST = 1.2
-"""Largest spacing, in widths of the narrowest column, of the pixels that early iterations and the curvature use: sums
-over Gaussians sampled so are wrong by a thousandth, as their spectrum ends there."""
+COARSEST, FINER = 1.2, 0.95
+"""Largest spacing, in widths of the narrowest column, of the pixels that early iterations use, and of those that the
+curvature of late ones uses: sums over products of two Gaussians sampled so are wrong by a thousandth, and by 2e-5."""
 
 SMOOTHNESS = 1e-3
 """Stiffness between neighbouring background knots relative to a typical knot's own curvature: only knots that hardly
@@ -83,9 +83,9 @@ def hats(shape: tuple[int, int], spacing: float) -> tuple[Floats, Floats]:
     return axes[0], axes[1]
 
 
-def coarse_stride(width: float) -> int:
-    """Largest odd number of pixels between samples that still shows columns of ``width`` px (a standard deviation)."""
-    return max(1, 2 * ((int(COARSEST * width) + 1) // 2) - 1)
+def odd_stride(spacing: float) -> int:
+    """Largest odd number of pixels between samples that is not above ``spacing``, and 1 at least."""
+    return max(1, 2 * ((int(spacing) + 1) // 2) - 1)
 
 
 def phase(shape: tuple[int, int], stride: int) -> Ints:

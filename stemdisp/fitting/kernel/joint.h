@@ -1,4 +1,4 @@
-// A column and a knot of the background along rows of pixels.
+// A column and a knot of the background under rows of pixels.
 //
 // A column is A P(d), P = (1 - w) exp(-r2 / 2 s2) + w exp(-r2 / 2 k2 s2), r2 = d' M d, det M = 1, inside a disc around its
 // centre; what is left at the rim is taken off, so that no column ends in a step.  A knot of the background is a product of
@@ -25,51 +25,36 @@ STEMDISP_INLINE void samples(double from, double to, double origin, double step,
     high = last + 1;
 }
 
-// A column along one row of pixels: what does not change along the row.
-template <class L, bool TAIL>
-struct ColumnRow {
-    using T = typename L::Scalar;
-    double x, sx, y, sy, radius;
-    T amplitude, rim, core_rate, wide_rate, core_slope, wide_slope, core_part, wide_part, m00, m01, m11;
-    T dy, c0, c1, to_start, room;
-    double half;  // of the disc's chord
+// What a column is made of, as numbers of one precision.
+template <class T>
+struct Column {
+    double x, y, sx, sy, radius;
+    T amplitude, rim, core_rate, wide_rate, core_slope, wide_slope, core_part, wide_part;
 
-    STEMDISP_INLINE ColumnRow(const ColumnTable& c, const Profile& p, int i)
-        : x(c.xy[2 * i]), sx(c.start[2 * i]), y(c.xy[2 * i + 1]), sy(c.start[2 * i + 1]), radius(c.radius[i]),
-          amplitude(T(c.amplitude[i])), rim(T(c.rim[i])), core_rate(T(-LOG2_E * c.half[i])), wide_rate(T(-LOG2_E * c.half[i] * p.wide)),
-          core_slope(T(2 * c.half[i] * (1 - p.tail))), wide_slope(T(2 * c.half[i] * p.tail * p.wide)),
-          core_part(T(1 - p.tail)), wide_part(T(p.tail)), m00(T(p.m00)), m01(T(p.m01)), m11(T(p.m11)), dy(0), c0(0),
-          c1(0), to_start(T(x - sx)), room(0), half(0) {}
+    STEMDISP_INLINE Column(const ColumnTable& c, const Profile& p, int i)
+        : x(c.xy[2 * i]), y(c.xy[2 * i + 1]), sx(c.start[2 * i]), sy(c.start[2 * i + 1]), radius(c.radius[i]),
+          amplitude(T(c.amplitude[i])), rim(T(c.rim[i])), core_rate(T(-LOG2_E * c.half[i])),
+          wide_rate(T(-LOG2_E * c.half[i] * p.wide)), core_slope(T(2 * c.half[i] * (1 - p.tail))),
+          wide_slope(T(2 * c.half[i] * p.tail * p.wide)), core_part(T(1 - p.tail)), wide_part(T(p.tail)) {}
+};
 
-    STEMDISP_INLINE void rows(const Raster& r, int& j0, int& j1) const {
-        samples(sy - radius, sy + radius, r.y0, r.step, r.ny, j0, j1);
+// A Gaussian 2^(rate r2) under one vector of pixels, row by row: G(y + h) = G(y) R(y), R(y + h) = R(y) C, so that only the
+// first needs exponentials.  Rows are to be visited outwards, so that nothing that underflows is needed again.
+template <class L>
+struct GaussianStrip {
+    L value, ratio, turn;
+
+    STEMDISP_INLINE GaussianStrip() {}
+    // At dx and dy from the centre, rows `step` apart.
+    STEMDISP_INLINE GaussianStrip(L rate, L m00, L m01, L m11, L dx, L dy, L step) {
+        const L along = m01 * dx + m11 * dy;
+        value = power_of_two(rate * (m00 * dx * dx + (along + m01 * dx) * dy));
+        ratio = power_of_two(rate * step * (along + along + m11 * step));
+        turn = power_of_two((rate + rate) * m11 * step * step);
     }
-    STEMDISP_INLINE bool row(double at) {
-        const double away = at - sy, left = radius * radius - away * away;
-        if (left < 0) return false;
-        dy = T(at - y);
-        c0 = m11 * dy * dy;
-        c1 = T(2) * m01 * dy;
-        room = T(left);
-        half = std::sqrt(left);
-        return true;
-    }
-    STEMDISP_INLINE L offset(double at, L lanes) const { return lanes + L(T(at - x)); }
-    STEMDISP_INLINE typename L::Mask inside(L dx) const {
-        const L ds = dx + L(to_start);
-        return ds * ds <= L(room);
-    }
-    STEMDISP_INLINE L r2(L dx) const { return (L(m00) * dx + L(c1)) * dx + L(c0); }
-    STEMDISP_INLINE L core(L r2) const { return power_of_two(L(core_rate) * r2); }
-    STEMDISP_INLINE L wide(L r2) const { return power_of_two(L(wide_rate) * r2); }
-    // Profile P without its rim and slope q (dP = q M d) at dx, and the tail's exponential.
-    STEMDISP_INLINE L profile(L s, L& core_, L& tail, L& slope) const {
-        core_ = core(s);
-        slope = L(core_slope) * core_;
-        if (!TAIL) return core_ - L(rim);
-        tail = wide(s);
-        slope = slope + L(wide_slope) * tail;
-        return L(core_part) * core_ + L(wide_part) * tail - L(rim);
+    STEMDISP_INLINE void advance() {
+        value = value * ratio;
+        ratio = ratio * turn;
     }
 };
 

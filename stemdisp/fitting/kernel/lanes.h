@@ -104,9 +104,14 @@ struct Lanes {
     }
     STEMDISP_INLINE void store(T* p) const { __builtin_memcpy(p, &v, sizeof(Vector)); }
     STEMDISP_INLINE T sum() const {
-        T s = v[0];
-        for (int i = 1; i < W; ++i) s += v[i];
-        return s;
+        if constexpr (W == 2) {
+            return v[0] + v[1];
+        } else {
+            Lanes<T, W / 2> low, high;
+            __builtin_memcpy(&low.v, &v, sizeof(low.v));
+            __builtin_memcpy(&high.v, (const char*)&v + sizeof(low.v), sizeof(high.v));
+            return (low + high).sum();
+        }
     }
     STEMDISP_INLINE T lane(int i) const { return v[i]; }
     STEMDISP_INLINE void set(int i, T x) { v[i] = x; }

@@ -73,47 +73,86 @@ class BinSums {
     }
 
     void evaluate_columns() {
-        const Raster& r = in.raster;
-        const Profile& p = in.profile;
-        const L zero(T(0)), unit(T((p.m00 + p.m11) / 2)), unit2(T(1 / (1 - p.m1 * p.m1 - p.m2 * p.m2)));
-        const L pull1 = unit2 * L(T(p.m1)), pull2 = unit2 * L(T(p.m2));
-        const double wide = r.step * L::width;
+        // Everything in variables of its own: a store to the table might otherwise have changed it, as far as a compiler knows.
+        const Raster r = in.raster;
+        const Profile p = in.profile;
+        const L lane = lanes, zero(T(0)), unit(T((p.m00 + p.m11) / 2)), unit2(T(1 / (1 - p.m1 * p.m1 - p.m2 * p.m2)));
+        const L pull1 = unit2 * L(T(p.m1)), pull2 = unit2 * L(T(p.m2)), m00(T(p.m00)), m01(T(p.m01)), m11(T(p.m11));
+        const double wide = r.step * L::width, left = x0, top = y0;
+        T* const sum = model();
+        T* const others = shape_row(in.columns.groups);
         for (int c = 0; c < columns; ++c) {
             const int i = listed[c];
-            ColumnRow<L, TAIL> column(in.columns, p, i);
+            const Column<T> column(in.columns, p, i);
             const double* slopes = in.columns.rim_slopes + 3 * size_t(i);
-            const L rim0{T(slopes[0])}, rim1{T(slopes[1])}, rim2{T(slopes[2])};
-            T *own = column_row(c), *widths = shape_row(in.columns.group[i]), *others = shape_row(in.columns.groups);
+            const L rim0{T(slopes[0])}, rim1{T(slopes[1])}, rim2{T(slopes[2])}, rim(column.rim), amplitude(column.amplitude);
+            const L core_slope(column.core_slope), wide_slope(column.wide_slope);
+            T *const own = column_row(c), *const widths = shape_row(in.columns.group[i]);
             int from, to;
-            column.rows(r, from, to);
-            begin[c] = from < j0 ? 0 : from - j0;
-            end[c] = to - j0 > rows ? rows : to - j0;
-            for (int j = begin[c]; j < end[c]; ++j) {
-                const bool there = column.row(y0 + r.step * j);
-                for (int v = 0; v < VECTORS; ++v) {
-                    const int at = j * BIN + v * L::width;
-                    const double x = x0 + wide * v;
-                    if (!there || x > column.sx + column.half || x + wide <= column.sx - column.half) {
-                        for (int n = 0; n < 3; ++n) zero.store(own + n * PIXELS + at);
-                        continue;
+            samples(column.sy - column.radius, column.sy + column.radius, r.y0, r.step, r.ny, from, to);
+            from = from < j0 ? 0 : from - j0;
+            to = to - j0 > rows ? rows : to - j0;
+            begin[c] = from;
+            end[c] = to;
+            T dy[BIN], room[BIN];
+            double half[BIN];  // of the disc's chord
+            for (int j = from; j < to; ++j) {
+                const double y = top + r.step * j, away = y - column.sy, inner = column.radius * column.radius - away * away;
+                dy[j] = T(y - column.y);
+                room[j] = T(inner);
+                half[j] = inner < 0 ? -1e300 : std::sqrt(inner);
+            }
+            const int nearest = int(std::floor((column.y - top) / r.step + 0.5));
+            for (int v = 0; v < VECTORS; ++v) {
+                const double x = left + wide * v;
+                int first = to, last = from;
+                for (int j = from; j < to; ++j)
+                    if (x <= column.sx + half[j] && x + wide > column.sx - half[j]) {
+                        if (first > j) first = j;
+                        last = j + 1;
                     }
-                    const L dx = column.offset(x, lanes), dy(column.dy), r2 = column.r2(dx);
-                    const auto inside = column.inside(dx);
-                    const L strong = select(inside, L(column.amplitude), zero);
-                    L core, tail, slope;
-                    const L value = select(inside, column.profile(r2, core, tail, slope), zero);
-                    slope = slope * strong;
-                    value.store(own + at);
-                    (slope * (L(column.m00) * dx + L(column.m01) * dy)).store(own + PIXELS + at);
-                    (slope * (L(column.m01) * dx + L(column.m11) * dy)).store(own + 2 * PIXELS + at);
-                    add_to(model() + at, L(column.amplitude) * value);
-                    add_to(widths + at, slope * r2 - strong * rim0);
-                    const L half = slope * L(T(-0.5));
-                    add_to(others + at, half * (unit * (dx * dx - dy * dy) + pull1 * r2));
-                    add_to(others + PIXELS + at, half * (unit * (dx + dx) * dy + pull2 * r2));
-                    if (TAIL) {
-                        add_to(others + 2 * PIXELS + at, strong * (tail - core - rim1));
-                        add_to(others + 3 * PIXELS + at, strong * (L(column.wide_slope) * tail * r2 - rim2));
+                T* const strip = own + v * L::width;
+                for (int n = 0; n < 3; ++n) {
+                    for (int j = from; j < first; ++j) zero.store(strip + n * PIXELS + j * BIN);
+                    for (int j = last; j < to; ++j) zero.store(strip + n * PIXELS + j * BIN);
+                }
+                if (first >= last) continue;
+                const L dx = lane + L(T(x - column.x)), ds = dx + L(T(column.x - column.sx)), ds2 = ds * ds;
+                const L m00_dx = m00 * dx, m01_dx = m01 * dx, dx2 = dx * dx;
+                const int centre = nearest < first ? first : (nearest >= last ? last - 1 : nearest);
+                for (int side = 0; side < 2; ++side) {
+                    const int by = side ? -1 : 1, stop = side ? first - 1 : last;
+                    int j = side ? centre - 1 : centre;
+                    if (j == stop) continue;
+                    const L height(dy[j]), step(T(by * r.step));
+                    GaussianStrip<L> core(L(column.core_rate), m00, m01, m11, dx, height, step), tail;
+                    if (TAIL) tail = GaussianStrip<L>(L(column.wide_rate), m00, m01, m11, dx, height, step);
+                    for (; j != stop; j += by) {
+                        const int at = v * L::width + j * BIN;
+                        const L y(dy[j]), mx = m00_dx + m01 * y, my = m01_dx + m11 * y, r2 = mx * dx + my * y;
+                        const auto inside = ds2 <= L(room[j]);
+                        const L strong = select(inside, amplitude, zero);
+                        L slope = core_slope * core.value, profile = core.value;
+                        if (TAIL) {
+                            slope = slope + wide_slope * tail.value;
+                            profile = L(column.core_part) * core.value + L(column.wide_part) * tail.value;
+                        }
+                        const L value = select(inside, profile - rim, zero);
+                        slope = slope * strong;
+                        value.store(own + at);
+                        (slope * mx).store(own + PIXELS + at);
+                        (slope * my).store(own + 2 * PIXELS + at);
+                        const L half_slope = slope * L(T(-0.5));
+                        add_to(sum + at, amplitude * value);
+                        add_to(widths + at, slope * r2 - strong * rim0);
+                        add_to(others + at, half_slope * (unit * (dx2 - y * y) + pull1 * r2));
+                        add_to(others + PIXELS + at, half_slope * (unit * (dx + dx) * y + pull2 * r2));
+                        if (TAIL) {
+                            add_to(others + 2 * PIXELS + at, strong * (tail.value - core.value - rim1));
+                            add_to(others + 3 * PIXELS + at, strong * (wide_slope * tail.value * r2 - rim2));
+                            tail.advance();
+                        }
+                        core.advance();
                     }
                 }
             }

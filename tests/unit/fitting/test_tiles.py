@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemdisp.fitting.tiles import COARSEST, Chunk, averaged, coarse_stride, cut, hats, phase, tile_side
+from stemdisp.fitting.tiles import COARSEST, Chunk, averaged, cut, hats, odd_stride, phase, tile_side
 
 SHAPE = (61, 83)
 WIDTH = 2.5
@@ -91,7 +91,7 @@ def test_knots_are_symmetric_and_span_the_image() -> None:
 
 
 def test_strides_are_odd_and_grow_with_the_width() -> None:
-    strides = [coarse_stride(width) for width in np.linspace(0.5, 20, 200)]
+    strides = [odd_stride(COARSEST * width) for width in np.linspace(0.5, 20, 200)]
     assert strides[0] == 1 and all(s % 2 for s in strides) and strides == sorted(strides)
     assert all(s <= max(1, COARSEST * width) for s, width in zip(strides, np.linspace(0.5, 20, 200), strict=True))
     assert all(4 <= tile_side(width, 1) <= 24 for width in (0.1, 3, 50))
