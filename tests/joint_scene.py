@@ -50,6 +50,7 @@ def problem_of(image: Floats, xy: Floats, group: Floats, **changes) -> Problem:
     values = {
         "image": image,
         "start": xy,
+        "expected": xy,
         "centre": xy,
         "group": group,
         "radius": np.full(n, 20.0),
@@ -57,6 +58,7 @@ def problem_of(image: Floats, xy: Floats, group: Floats, **changes) -> Problem:
         "free": np.ones(n, dtype=bool),
         "tied": np.full((n, 3), -1),
         "led": np.full((n, 3), -1),
+        "beside": np.zeros((n, 2)),
         "spacing": 20.0,
         "limit": np.full(n, 3.0),
         "known": np.full(n, np.inf),

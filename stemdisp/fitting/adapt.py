@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..backend import CPU, Device
 from .joint import JointFit, fit
 from .noise import Noise, estimate_noise
 from .problem import POISSON, UNIFORM, Problem
+from .tiles import SPARSE, sampled
+
+Floats = NDArray[np.float64]
 
 FEWEST_SCATTERED = 30
 """Columns that tell how far they are scattered."""
@@ -18,8 +22,12 @@ MEDIAN_ERROR = 1.65
 """Relative standard deviation of a variance estimated by the median of the squares of two components, times the root of
 the number of columns."""
 
-NO_OFFSET = 0.25
-"""An offset of the variance below this share of that of the median pixel changes no weight worth another fit."""
+SPREAD_STEP = 1.25
+"""Factor between two spreads that are told apart."""
+
+OFFSET_STEP = 0.5
+"""The offset of the variance is rounded to so many times that of the median pixel: less changes no weight worth another
+fit, and an image gets the same weights whatever way it is turned."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +41,31 @@ class Adapted:
     reason: str
 
 
-def adapted(problem: Problem, joint: JointFit, *, estimate: bool, max_iterations: int, device: Device = CPU) -> Adapted:
+def adapted(
+    problem: Problem,
+    joint: JointFit,
+    expected: Floats,
+    *,
+    estimate: bool,
+    max_iterations: int,
+    device: Device = CPU,
+) -> Adapted:
     """A rough fit ended with what it says itself: weights as the residual's noise demands, where ``estimate``, and
-    columns known beforehand held as tightly as they are scattered."""
+    columns known beforehand held where they are ``expected`` (N, 2) by now, as tightly as they are scattered."""
     noise, reason = None, "as the recipe says"
-    better = replace(problem, known=_spread(problem, joint))
+    better = replace(problem, expected=expected, known=_spread(problem, joint, expected))
+    stays = ~problem.free & (problem.led[:, 0] < 0)
+    state = replace(joint.state, xy=np.where(stays[:, None], expected, joint.state.xy))
     if estimate:
         used = joint.weight > 0
         expected = np.where(used, problem.image - joint.rest, 0)
         noise = estimate_noise(joint.rest, expected, used)
-        variance, reason = _variance(noise, float(np.median(expected[::7, ::7][used[::7, ::7]])) if used.any() else 0.0)
+        seen = sampled(expected, SPARSE)[sampled(used, SPARSE)]
+        variance, reason = _variance(noise, float(np.median(seen)) if seen.size else 0.0)
         better = replace(better, variance=variance)
     again = fit(
         better,
-        joint.state,
+        state,
         max_iterations=max_iterations,
         near=True,
         curvature=joint.curvature if better.variance == problem.variance else None,
@@ -66,19 +85,24 @@ def _variance(noise: Noise, typical: float) -> tuple[tuple[float, float], str]:
         return UNIFORM, f"all pixels weigh the same: {why}"
     offset = noise.offset / noise.gain
     known = f"variance is {noise.gain:.3g} x (value {'+' if offset >= 0 else '-'} {abs(offset):.3g})"
-    if abs(offset) < NO_OFFSET * abs(typical + offset):
+    median = typical + offset
+    share = OFFSET_STEP * round(offset / (OFFSET_STEP * median)) if median > 0 else 0.0
+    if share >= 1:
+        return UNIFORM, f"all pixels weigh the same: {known}, which hardly grows"
+    if share == 0:
         return POISSON, f"pixels weigh 1 / expected counts: {known}"
-    return (offset, 1.0), f"pixels weigh 1 / expected variance: {known}"
+    return (typical * share / (1 - share), 1.0), f"pixels weigh 1 / expected variance: {known}"
 
 
-def _spread(problem: Problem, joint: JointFit) -> np.ndarray:
+def _spread(problem: Problem, joint: JointFit, expected: Floats) -> Floats:
     """(N,) px; what is known of positions beforehand, by how far the fit says they are scattered (empirical Bayes): the
-    variance of their departures from where they were expected, less what counting noise gives."""
+    variance of their departures from where they are ``expected``, less what counting noise gives."""
     of = joint.state.free & np.isfinite(problem.known) & np.isfinite(joint.beforehand)
     if of.sum() < FEWEST_SCATTERED:
         return problem.known
     share = np.clip(1 - joint.beforehand[of], 1e-6, 1 - 1e-6)  # of the image in what is known of a position
-    away = (joint.state.xy[of] - problem.start[of]) / share[:, None]
+    alone = problem.expected[of] + (joint.state.xy[of] - problem.expected[of]) / share[:, None]
+    away = alone - expected[of]
     # A median of squares is that of a normal distribution, whatever a few outliers do.
     scatter = np.median(away**2, axis=0).mean() / 0.4549
     noise = np.median(problem.known[of] ** 2 * (1 - share) / share)
@@ -88,4 +112,6 @@ def _spread(problem: Problem, joint: JointFit) -> np.ndarray:
     spread = float(np.sqrt(max(scatter - noise, 0.0) + unsure))
     if spread == 0:
         return problem.known
+    # No finer than it is known, so that it does not depend on where the fit began.
+    spread = before * SPREAD_STEP ** round(np.log(spread / before) / np.log(SPREAD_STEP))
     return np.where(np.isfinite(problem.known), min(spread, before), np.inf)

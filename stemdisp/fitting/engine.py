@@ -50,7 +50,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known beforehand, as curvature: of positions (N,) and of the shape's parameters (S,)."""
+    """What is known beforehand, as curvature: of positions (N,) and of the shape's parameters (S, S)."""
 
     position: Floats
     shape: Floats

@@ -47,9 +47,13 @@ WORSE = 1.02
 DAMPED, UNDAMPED = 1e-2, 1e-4
 """Share of the curvature's diagonal that is added to it where a step was too long, and below which nothing is."""
 
-RATIO, RATIO_SPREAD = 2.2, 0.1
-"""Width ratio of tail and core, and the spread of its logarithm, before the image says more: a tail too faint to
-measure has no ratio of its own, and without this the fit would creep along it for ever."""
+TAIL, TAIL_SPREAD, RATIO, RATIO_SPREAD = 0.1, 0.1, 2.2, 0.1
+"""Weight of the tail, width ratio of tail and core, and the spreads of the weight and of the ratio's logarithm, before
+the image says more: a tail too faint to measure has no ratio of its own, and without this the fit would creep along it
+for ever."""
+
+WIDTH_SPREAD = 0.3
+"""Spread of the logarithm of groups' widths about that of the first: columns too faint to have a width get one."""
 
 
 @dataclass(frozen=True)
@@ -222,16 +226,23 @@ class _Descent:
 
 def _known(problem: Problem, state: State, chi2: float) -> Known:
     """What is known beforehand, in units of a curvature whose inverse times ``chi2`` is a covariance."""
-    shape = np.zeros(len(state.shape.log_sigma) + 4)
-    shape[-1] = chi2 / RATIO_SPREAD**2
+    groups = len(state.shape.log_sigma)
+    shape = np.zeros((groups + 4, groups + 4))
+    shape[-2, -2], shape[-1, -1] = chi2 / TAIL_SPREAD**2, chi2 / RATIO_SPREAD**2
+    alike = chi2 / WIDTH_SPREAD**2
+    others = np.arange(1, groups)
+    shape[0, 0] = alike * len(others)
+    shape[others, others] = alike
+    shape[0, others] = shape[others, 0] = -alike
     return Known(chi2 / problem.known**2, shape)
 
 
 def _towards_known(problem: Problem, state: State, gradient: Gradient, known: Known) -> Gradient:
     """The gradient with the pull of what is known beforehand."""
     columns, shape = gradient.columns.copy(), gradient.shape.copy()
-    columns[:, 1:] += known.position[:, None] * (problem.start - state.xy)
-    shape[-1] -= known.shape[-1] * (state.shape.log_ratio - np.log(RATIO))
+    columns[:, 1:] += known.position[:, None] * (problem.expected - state.xy)
+    away = [0, 0, state.shape.tail - TAIL, state.shape.log_ratio - np.log(RATIO)]
+    shape -= known.shape @ np.concatenate([state.shape.log_sigma, away])
     return replace(gradient, columns=columns, shape=shape)
 
 
@@ -247,8 +258,7 @@ def _moved(
     fled = state.free & (np.hypot(*(xy - problem.start).T) > problem.limit)
     xy[fled] = problem.start[fled]
     along = (problem.led[:, 0] >= 0) & ~state.free
-    with_them = problem.led[along]
-    xy[along] = problem.start[along] + (xy[with_them] - problem.start[with_them]).mean(axis=1)
+    xy[along] = xy[problem.led[along]].mean(axis=1) + problem.beside[along]
     new = State(
         xy,
         state.amplitude + share * steps.columns[:, 0],
@@ -264,7 +274,7 @@ def linear(engine: Sums, state: State, stride: int) -> State:
     """The state with the amplitudes and background that fit best while positions and shape are held."""
     held = replace(state, free=np.zeros_like(state.free))
     nothing = np.zeros(len(state.shape.log_sigma) + 4, dtype=bool)
-    known = Known(np.zeros(len(state.xy)), np.zeros(len(nothing)))
+    known = Known(np.zeros(len(state.xy)), np.zeros((len(nothing), len(nothing))))
     gradient = engine.gradient(held, stride)
     steps = engine.curvature(held, stride).factorise(held, nothing, known, 0.0).step(gradient, state.background)
     return replace(state, amplitude=state.amplitude + steps.columns[:, 0], background=state.background + steps.knots)
@@ -279,7 +289,7 @@ def initial_state(problem: Problem, sigma: Floats, tail: float = 0.0) -> State:
     level = float(np.median(known)) if known.size else 0.0
     shape = Shape(np.log(sigma), np.zeros(2), tail)
     background = np.full(len(knots[0]) * len(knots[1]), level)
-    return State(problem.start.copy(), np.zeros(len(problem.start)), background, shape, problem.free)
+    return State(problem.expected.copy(), np.zeros(len(problem.start)), background, shape, problem.free)
 
 
 def background_at(problem: Problem, state: State, xy: Floats) -> Floats:

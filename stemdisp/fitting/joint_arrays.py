@@ -57,10 +57,10 @@ def _pixel_mask(problem: Problem) -> NDArray[np.bool_]:
     mask = np.zeros((ny, nx), dtype=bool)
     reach = int(np.ceil(problem.inner.max()))
     offset = np.arange(-reach, reach + 1)
-    x = np.rint(problem.start[:, 0]).astype(int)[:, None, None] + offset[None, None, :]
-    y = np.rint(problem.start[:, 1]).astype(int)[:, None, None] + offset[None, :, None]
+    x = np.rint(problem.centre[:, 0]).astype(int)[:, None, None] + offset[None, None, :]
+    y = np.rint(problem.centre[:, 1]).astype(int)[:, None, None] + offset[None, :, None]
     near = (
-        np.hypot(x - problem.start[:, 0, None, None], y - problem.start[:, 1, None, None])
+        np.hypot(x - problem.centre[:, 0, None, None], y - problem.centre[:, 1, None, None])
         <= problem.inner[:, None, None]
     )
     near &= (x >= 0) & (x < nx) & (y >= 0) & (y < ny)

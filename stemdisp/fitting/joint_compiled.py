@@ -26,7 +26,7 @@ _Pixels = tuple[NDArray[np.floating] | None, NDArray[np.floating] | None]
 
 log = logging.getLogger(__name__)
 
-PRECISION, MOST_ITERATIONS = {np.float32: 1e-3, np.float64: 1e-4}, 200
+PRECISION, MOST_ITERATIONS = {np.float32: 1e-3, np.float64: 1e-7}, 400
 """To which fraction the residual of the equations is reduced, and in how many iterations at most."""
 
 NEIGHBOURHOOD = 10
@@ -73,7 +73,7 @@ class CompiledSums:
         self.name = f"compiled, {_kernel.level()}"
         shape = (problem.image.shape[0], problem.image.shape[1])
         near = np.zeros(shape, dtype=np.uint8)
-        _kernel.mark(problem.start, problem.inner, near)
+        _kernel.mark(problem.centre, problem.inner, near)
         self._near = near
         self._dtype = np.float32 if problem.image.dtype == np.float32 else np.float64
         self.knots = hats(shape, problem.spacing)
@@ -235,7 +235,7 @@ class CompiledCurvature:
         # Before any height is known, all are alike.
         height = state.amplitude if state.amplitude.any() else np.ones(self.sums.columns)
         border = np.ascontiguousarray(self.border[chosen].reshape(len(chosen), 3 * self.sums.elements))
-        corner = np.ascontiguousarray((self.corner + np.diag(known.shape))[np.ix_(chosen, chosen)])
+        corner = np.ascontiguousarray((self.corner + known.shape)[np.ix_(chosen, chosen)])
         return CompiledFactor(self, self._extra(known), self._free(state), border, corner, chosen, height, damping)
 
     def covariance(self, state: State, known: Known) -> Floats:

@@ -218,7 +218,7 @@ class NormalEquations:
         chosen = np.flatnonzero(shape_free)
         border, corner = (
             selection.T @ total.border[:, chosen],
-            (total.corner + np.diag(known.shape))[np.ix_(chosen, chosen)],
+            (total.corner + known.shape)[np.ix_(chosen, chosen)],
         )
         factor = splu(
             (matrix + diags(lift)).tocsc(),

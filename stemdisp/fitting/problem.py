@@ -32,7 +32,19 @@ def variance_model(variance: tuple[float, float], faintest: float) -> tuple[floa
 SQUARE = 64.0
 """Side (px) of the squares by which columns are ordered."""
 
-COLUMNWISE = ("start", "group", "centre", "radius", "inner", "free", "limit", "known", "tolerance")
+COLUMNWISE = (
+    "start",
+    "expected",
+    "group",
+    "centre",
+    "beside",
+    "radius",
+    "inner",
+    "free",
+    "limit",
+    "known",
+    "tolerance",
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,9 @@ class Problem:
     image
         (ny, nx) float32 or float64; NaN = no data.
     start
-        (N, 2) positions (x, y) in px.
+        (N, 2) positions (x, y) in px where columns were found.
+    expected
+        (N, 2) px; where a column is known beforehand to be, or stays if it is not free.
     group
         (N,) columns of one group share a width.
     centre
@@ -57,13 +71,15 @@ class Problem:
     tied
         (N, 3) rows whose mean amplitude a column takes, -1 = its own amplitude is fitted.
     led
-        (N, 3) rows with which a column that is not free moves along, by the mean of their movements; -1 = it stays.
+        (N, 3) rows with which a column that is not free moves along; -1 = it stays.
+    beside
+        (N, 2) px from the mean of these to the column.
     spacing
         px between background knots.
     limit
         (N,) px; a column that leaves this distance of its start has run away.
     known
-        (N,) px; standard deviation with which the start is known to be the position, inf where it is only a start.
+        (N,) px; standard deviation of what is expected, inf where nothing is.
     variance
         (offset, gain): the variance of a pixel is offset + gain * expected, up to a factor.
     tolerance
@@ -72,6 +88,7 @@ class Problem:
 
     image: NDArray[np.floating]
     start: Floats
+    expected: Floats
     centre: Floats
     group: Ints
     radius: Floats
@@ -79,6 +96,7 @@ class Problem:
     free: NDArray[np.bool_]
     tied: Ints
     led: Ints
+    beside: Floats
     spacing: float
     limit: Floats
     known: Floats

@@ -33,6 +33,7 @@ from ..model.fit import Fit
 from ..model.lattice import Lattice
 from ..model.micrograph import Signal
 from ..recipe import RefineSection
+from .hold import hold
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -124,7 +125,7 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
     signal, excluded = _without_ceiling(signal)
     scale, width = 100 / float(lattice.scale_pm.mean()), _width(signal, columns, lattice)
     problem, n = _problem(signal, columns, lattice, recipe, width)
-    found = _joint(problem, width, recipe, device)
+    found = _joint(problem, columns, lattice, width, recipe, device)
     problem, joint = found.problem, found.joint
     placed = np.isfinite(problem.known[:n])
     strength = lattice.motif.contrast(signal.name)[columns.site]
@@ -197,9 +198,14 @@ def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
     return float(np.clip(SIGMA_A * scale if np.isnan(seen) else seen, WIDTH_A[0] * scale, WIDTH_A[1] * scale))
 
 
-def _joint(problem: Problem, width: float, recipe: RefineSection, device: Device) -> Adapted:
+def _joint(
+    problem: Problem, columns: Columns, lattice: Lattice, width: float, recipe: RefineSection, device: Device
+) -> Adapted:
     """The joint fit, with weights as the noise demands, and without a tail where a tail does not end within the window:
-    such a tail takes the place of background and neighbours."""
+    such a tail takes the place of background and neighbours.
+
+    Once the reference columns are fitted, oxygen is placed among them anew.
+    """
     sigma = np.full(int(problem.group.max()) + 1, width)
     joint, tailed = None, problem.tail
     if tailed:
@@ -212,9 +218,13 @@ def _joint(problem: Problem, width: float, recipe: RefineSection, device: Device
         problem = replace(problem, tail=False)
         start = initial_state(problem, sigma)
         joint = fit(problem, start, max_iterations=recipe.max_iterations, rough=True, device=device)
-    return adapted(
-        problem, joint, estimate=recipe.weights == "auto", max_iterations=recipe.max_iterations, device=device
-    )
+    expected, n = problem.expected.copy(), len(columns)
+    anew = np.isfinite(problem.known[:n]) | (~problem.free[:n] & (problem.led[:n, 0] < 0))
+    if anew.any():
+        placed = hold(columns.replace(xy=joint.state.xy[:n]), lattice, lattice.motif.material.reference)
+        expected[:n][anew] = placed[anew]
+    estimate = recipe.weights == "auto"
+    return adapted(problem, joint, expected, estimate=estimate, max_iterations=recipe.max_iterations, device=device)
 
 
 def _confined(state: State, problem: Problem) -> bool:
@@ -275,16 +285,19 @@ def _problem(
     tail = recipe.profile == "tailed" and signal.contrast > 0
     held = ~free & motif.oxygen[site]
     radius = np.select([held, strength[site] < FAINT], [RADIUS_HELD_A, RADIUS_FAINT_A], RADIUS_BRIGHT_A) * scale
+    leaders, beside = _leaders(xy, site, free, cut, lattice.cell)
     problem = Problem(
         image=signal.image,
         start=xy,
+        expected=xy,
         centre=xy,
         group=group,
         radius=radius if tail else np.minimum(radius, GAUSSIAN_WIDTHS * width),
         inner=np.full(len(xy), INNER * np.linalg.norm(lattice.cell, axis=1).min()),
         free=free,
         tied=np.concatenate([np.full((n, 3), -1), tied]),
-        led=_leaders(xy, site, free, cut),
+        led=leaders,
+        beside=beside,
         spacing=recipe.background_spacing * float(np.linalg.norm(lattice.cell, axis=1).min()),
         known=known,
         limit=np.minimum(LIMIT * motif.nearest_A[site] * scale, FARTHEST * known),
@@ -295,17 +308,22 @@ def _problem(
     return problem, n
 
 
-def _leaders(xy: Floats, site: Ints, free: NDArray[np.bool_], cut: NDArray[np.bool_]) -> Ints:
-    """(N, 3) for columns that the frame cuts, or that lie beyond it, the three nearest of their site that are fitted: a
-    displacement goes on beyond the frame. -1 for all others, and where a site has fewer."""
+def _leaders(
+    xy: Floats, site: Ints, free: NDArray[np.bool_], cut: NDArray[np.bool_], cell: Floats
+) -> tuple[Ints, Floats]:
+    """(N, 3) for columns that the frame cuts, or that lie beyond it, the three nearest of their site that are fitted,
+    -1 for all others, and where a site has fewer; and (N, 2) px from the middle of those to where the lattice goes on
+    from them: a displacement goes on beyond the frame."""
     from scipy.spatial import cKDTree
 
-    leaders = np.full((len(xy), 3), -1, dtype=np.int64)
+    leaders, beside = np.full((len(xy), 3), -1, dtype=np.int64), np.zeros((len(xy), 2))
     for s in np.unique(site):
         rows, to = np.flatnonzero(free & (site == s)), cut & (site == s)
         if len(rows) >= leaders.shape[1] and to.any():
             leaders[to] = rows[cKDTree(xy[rows]).query(xy[to], k=leaders.shape[1])[1]]
-    return leaders
+            steps = (xy[to][:, None, :] - xy[leaders[to]]) @ np.linalg.inv(cell)
+            beside[to] = (np.rint(steps) @ cell).mean(axis=1)
+    return leaders, beside
 
 
 def _refit(
@@ -340,7 +358,7 @@ def _table(
     xy, amplitude, covariance = state.xy[:n].copy(), state.amplitude[:n].copy(), joint.covariance[:n].copy()
     xy[again], amplitude[again], covariance[again] = local.xy, local.amplitude, local.covariance
     held = ~problem.free[:n]
-    xy[held] = problem.start[:n][held]
+    xy[held] = problem.expected[:n][held]
     sigma, angle = state.shape.axes()
     core = 1.5 * float(sigma.max())
     used = (joint.weight > 0).astype(joint.rest.dtype)

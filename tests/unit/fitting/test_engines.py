@@ -70,7 +70,7 @@ def test_residuals_and_weights_are_the_same(problem, variance) -> None:
 
 def steps_of(engine: Sums, problem: Problem, stride: int, damping: float, shape_free: np.ndarray) -> Steps:
     state = state_of(problem)
-    known = Known(np.where(np.isfinite(problem.known), 1 / problem.known**2, 0.0), np.full(6, 3.0))
+    known = Known(np.where(np.isfinite(problem.known), 1 / problem.known**2, 0.0), np.diag(np.full(6, 3.0)))
     factor = engine.curvature(state, stride).factorise(state, shape_free, known, damping)
     return factor.step(engine.gradient(state, stride), state.background)
 
@@ -100,7 +100,7 @@ def test_steps_solve_the_same_equations(problem, variance, stride, shapes, dampi
 def test_covariances_are_the_same(problem, variance) -> None:
     problem = replace(problem, variance=variance)
     state = state_of(problem)
-    known = Known(np.where(np.isfinite(problem.known), 1 / problem.known**2, 0.0), np.zeros(6))
+    known = Known(np.where(np.isfinite(problem.known), 1 / problem.known**2, 0.0), np.zeros((6, 6)))
     one, other = (engine.curvature(state, 1).covariance(state, known) for engine in both(problem))
     np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
     # The neighbourhoods that are left free hold 16 columns and 24.
@@ -154,7 +154,7 @@ def reordered(problem: Problem, order: np.ndarray) -> Problem:
     """The same columns in another order."""
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    names = ("start", "centre", "group", "radius", "inner", "free", "limit", "known", "tolerance")
+    names = ("start", "expected", "centre", "beside", "group", "radius", "inner", "free", "limit", "known", "tolerance")
     rows = {name: getattr(problem, name)[order] for name in names}
     for name in ("tied", "led"):
         of = getattr(problem, name)[order]

@@ -17,7 +17,7 @@ SIZE = 3 * N + KNOTS[0] * KNOTS[1]
 LISTED = [np.array([[0, 1, 2], [3, 4, 5]]), np.array([[1, 3, -1, -1], [0, 2, 4, 5], [5, -1, -1, -1]])]
 NODES = [np.array([[0, 1, 3, 4], [1, 2, 4, 5]]), np.array([[0, 1, 3, 4], [1, 2, 4, 5], [0, 1, 3, 4]])]
 PIXELS = 30
-NOTHING = Known(np.zeros(N), np.zeros(SHAPES))
+NOTHING = Known(np.zeros(N), np.zeros((SHAPES, SHAPES)))
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def test_steps_feel_what_is_known_beforehand(small) -> None:
     selection = small.equations.selection(np.ones((N, 2), dtype=bool), np.full((N, 3), -1))
     position, shape = np.array([0.0, 30.0, 0.0, 1e15, 0.0, 2.0]), np.linspace(0, 50, SHAPES)
     chosen = np.ones(SHAPES, dtype=bool)
-    factor = small.equations.factorise(small.total, selection, chosen, Known(position, shape), 0.0)
+    factor = small.equations.factorise(small.total, selection, chosen, Known(position, np.diag(shape)), 0.0)
     own, border = factor.step(small.total.gradient, small.total.border_gradient, np.zeros(SIZE - 3 * N))
     inner, stiff = (matrix.toarray() for matrix in small.equations.matrix(small.total))
     known = np.zeros(SIZE)
