@@ -38,11 +38,14 @@ LAST_LEFT, MOVING = 3e-3, 3.0
 """This part of all columns may still move a little more than its tolerance; one that moves by more than so many times
 its tolerance is said to move."""
 
+MOST_LEFT = 10.0
+"""So many last steps are left to go at most."""
+
 FAINT_TAIL = 0.02
 """Weight below which a tail keeps the width it has."""
 
-WORSE = 1.02
-"""A mean square residual that grows by this factor in one step: the step was too long."""
+WORSE, RISING = 1.02, 1.5
+"""A mean square residual that grows by these factors in one step: the step was too long, or far too long."""
 
 DAMPED, UNDAMPED = 1e-2, 1e-4
 """Share of the curvature's diagonal that is added to it where a step was too long, and below which nothing is."""
@@ -124,7 +127,7 @@ def _fit(
         held = replace(linear(engine, state, coarse), free=state.free & ~np.isfinite(problem.known))
         descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
         target = np.maximum(10 * problem.tolerance, ROUGH)
-        while iterations < max_iterations and (moved >= target).mean() > FEW_LEFT:
+        while iterations < max_iterations and (moved * descent.left >= target).mean() > FEW_LEFT:
             held, moved, fled = descent.step(held, moved)
             runaway |= fled
             iterations += 1
@@ -133,8 +136,8 @@ def _fit(
     engine = sums(problem, width, device)
     descent = _Descent(problem, engine, 1, odd_stride(FINER * width), damping=0.0, curvature=curvature)
     moved[:] = np.inf
-    target, left = (10 * problem.tolerance, FEW_LEFT) if rough else (problem.tolerance, LAST_LEFT)
-    while iterations < max_iterations and (moved >= target).mean() > left:
+    target, few = (10 * problem.tolerance, FEW_LEFT) if rough else (problem.tolerance, LAST_LEFT)
+    while iterations < max_iterations and (moved * descent.left >= target).mean() > few:
         state, moved, fled = descent.step(state, moved)
         runaway |= fled
         iterations += 1
@@ -178,17 +181,23 @@ class _Descent:
         # Half the limit a step: far enough to arrive in two, short enough not to jump onto a neighbour.
         self.paces = Pace(0.5 * problem.limit), Pace(np.ones(1))
         self.damping, self.curvature = damping, curvature
+        # How far there is left to go, in last steps, if steps go on to shrink as they do.
+        self.left = 1.0
         self.chi2, self.settled, self.tailed = np.inf, curvature is not None, False
         self.factor: Factor | None = None
+        self.before: tuple[State, Gradient] | None = None
 
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
         """The next state, how far each column moved (N,) in px, and which ran away."""
         gradient = self.engine.gradient(state, self.stride)
         if gradient.chi2 > WORSE * self.chi2:
             self.damping, self.settled = max(10 * self.damping, DAMPED), False
+            if gradient.chi2 > RISING * self.chi2 and self.before is not None:
+                # Far too long: the step is taken back.
+                state, gradient = self.before
         else:
             self.damping = 0.1 * self.damping if self.damping > UNDAMPED else 0.0
-        self.chi2 = gradient.chi2
+        self.before, self.chi2 = (state, gradient), gradient.chi2
         known = _known(self.problem, state, gradient.chi2)
         scaled = _towards_known(self.problem, state, gradient, known)
         # A tail that would have to be negative is held.
@@ -207,6 +216,7 @@ class _Descent:
         new, after, fled = _moved(self.problem, state, steps, self.paces)
         last, now = (float(np.sqrt((np.minimum(step, 1.0) ** 2).mean())) for step in (moved, after))
         shrinking = now < SHRINKING * last
+        self.left = float(np.clip(now / max(last - now, 1e-3 * now, 1e-300), 1.0, MOST_LEFT)) if last < 1 else 1.0
         if fresh and not shrinking:
             # What the frame cuts is sampled unevenly: from now on all pixels.
             self.curve = self.stride

@@ -26,7 +26,7 @@ _Pixels = tuple[NDArray[np.floating] | None, NDArray[np.floating] | None]
 
 log = logging.getLogger(__name__)
 
-PRECISION, MOST_ITERATIONS = {np.float32: 1e-3, np.float64: 1e-7}, 400
+PRECISION, MOST_ITERATIONS = {np.float32: 1e-3, np.float64: 1e-6}, 400
 """To which fraction the residual of the equations is reduced, and in how many iterations at most."""
 
 NEIGHBOURHOOD = 10

@@ -21,6 +21,9 @@ TAIL_RATIO = (1.4, 4.0)
 MAX_STRETCH = 0.5
 """Bounds of w, of k and of |(m1, m2)|: outside them the tail is background or the core is not a column."""
 
+NO_TAIL = 1e-9
+"""A weight below this is none."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -44,13 +47,14 @@ class Shape:
     def step(self, delta: Floats) -> Shape:
         """The shape after a change of (log_sigma..., m1, m2, w, log k), kept inside the bounds."""
         groups = len(self.log_sigma)
+        tail = float(np.clip(self.tail + delta[-2], *TAIL_WEIGHT))
         stretch = self.stretch + delta[groups : groups + 2]
         size = float(np.linalg.norm(stretch))
         return replace(
             self,
             log_sigma=self.log_sigma + delta[:groups],
             stretch=stretch * min(1.0, MAX_STRETCH / max(size, 1e-12)),
-            tail=float(np.clip(self.tail + delta[-2], *TAIL_WEIGHT)),
+            tail=tail if tail > NO_TAIL else 0.0,  # a step that ends at 0 does so but for rounding
             log_ratio=float(np.clip(self.log_ratio + delta[-1], *np.log(TAIL_RATIO))),
         )
 

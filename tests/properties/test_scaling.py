@@ -218,7 +218,10 @@ def test_a_crop_sees_what_the_whole_image_sees(analysed: Analysed, zone: tuple[i
     distance, row = cKDTree(whole.xy - [left, top]).query(_table(cut).xy[inner])
     assert len(inner) > 15
     np.testing.assert_array_equal(_table(cut).site[inner], whole.site[row])
-    assert distance.max() < 0.02
+    # Oxygen is measured a hundred times less well than cations, and leans on columns that the frame cuts.
+    oxygen = np.array([name.startswith("O") for name in whole.sites])[whole.site[row]]
+    assert distance[~oxygen].max() < 0.02
+    assert (distance < whole.xy_std[row].max(axis=1))[oxygen].all()
 
 
 @settings(max_examples=2, deadline=None, derandomize=True)

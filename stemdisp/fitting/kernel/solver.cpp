@@ -15,6 +15,7 @@ using solver::Lanes;
 
 constexpr int PART = 2048;  // elements summed before partial sums are added: the same whatever the number of threads
 constexpr double SINGULAR = 1e-12;
+constexpr double LIFT = 1e-9;  // share of the diagonal that is added to it, so that two columns at one place do not part
 
 // The curvature of an element with itself.
 template <class T>
@@ -102,7 +103,7 @@ class Solver {
         for (int c = 0; c < graph.columns; ++c)
             if (s.tied[3 * c] >= 0) tied.push_back(c);
         corner.assign(s.corner, s.corner + s.shared * s.shared);
-        for (int i = 0; i < s.shared; ++i) corner[i * s.shared + i] *= 1 + s.damping + 1e-9;
+        for (int i = 0; i < s.shared; ++i) corner[i * s.shared + i] *= 1 + s.damping + LIFT;
         border.reserve(s.shared);
         for (int k = 0; k < s.shared; ++k) {
             border.emplace_back(graph.elements);
@@ -168,7 +169,7 @@ class Solver {
         for (int j = 0; j < 3; ++j)
             for (int i = 0; i < 3; ++i) {
                 own[12 * size_t(e) + 4 * j + i] =
-                    counts(e, i) ? T(block[3 * i + j] * (i == j ? 1 + s.damping : 1)) : T(0);
+                    counts(e, i) ? T(block[3 * i + j] * (i == j ? 1 + s.damping + LIFT : 1)) : T(0);
                 inverse[12 * size_t(e) + 4 * j + i] = T(inverted[3 * i + j]);
             }
         for (int n = graph.first[e]; n < graph.first[e + 1]; ++n) {
@@ -271,7 +272,7 @@ class Solver {
         }
         for (int k = 0; k < s.shared; ++k)
             for (int l = 0; l < s.shared; ++l) coarse[(n + k) * size + n + l] = corner[k * s.shared + l];
-        for (int i = 0; i < size; ++i) coarse[i * size + i] *= 1 + 1e-9;
+        for (int i = 0; i < size; ++i) coarse[i * size + i] *= 1 + LIFT;
         std::vector<double> diagonal(size);
         for (int i = 0; i < size; ++i) diagonal[i] = coarse[i * size + i];
         if (!factorise(coarse.data(), size)) {
