@@ -34,6 +34,9 @@ FAR, FEW = 0.3, 0.1
 ROUGH, FEW_LEFT = 0.1, 0.02
 """On means of pixels columns need only come to rest this well (px), and this part of them, at the frame, not at all."""
 
+STRONG = 0.4
+"""Columns above this share of the brightest are fitted before all others are."""
+
 LAST_LEFT, MOVING = 3e-3, 3.0
 """This part of all columns may still move a little more than its tolerance; one that moves by more than so many times
 its tolerance is said to move."""
@@ -123,19 +126,23 @@ def _fit(
     moved, iterations = np.full(len(problem.start), np.inf), 0
     if not near:
         engine, coarse = sums(problem, width, device), odd_stride(COARSEST * width)
-        # Until all else has found its place, what is known beforehand stays there.
-        held = replace(linear(engine, state, coarse), free=state.free & ~np.isfinite(problem.known))
-        descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
+        held = linear(engine, state, coarse)
+        strength = np.abs(held.amplitude)
+        strong = strength > STRONG * np.quantile(strength, 0.9)
         target = np.maximum(10 * problem.tolerance, ROUGH)
-        while iterations < max_iterations and (moved * descent.left >= target).mean() > FEW_LEFT:
-            held, moved, fled = descent.step(held, moved)
-            runaway |= fled
-            iterations += 1
+        # Faint columns under the tails of bright ones wait until those are in place; what is known beforehand, longer.
+        for waiting in (~strong | np.isfinite(problem.known), np.isfinite(problem.known)):
+            held, moved = replace(held, free=problem.free & ~runaway & ~waiting), np.full(len(moved), np.inf)
+            descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
+            while iterations < max_iterations and (moved * descent.left >= target).mean() > FEW_LEFT:
+                held, moved, fled = descent.step(held, moved)
+                runaway |= fled
+                iterations += 1
         state = _sharpened(problem, replace(held, free=problem.free & ~runaway), coarse)
     problem = replace(problem, centre=state.xy)
     engine = sums(problem, width, device)
     descent = _Descent(problem, engine, 1, odd_stride(FINER * width), damping=0.0, curvature=curvature)
-    moved[:] = np.inf
+    moved = np.full(len(problem.start), np.inf)
     target, few = (10 * problem.tolerance, FEW_LEFT) if rough else (problem.tolerance, LAST_LEFT)
     while iterations < max_iterations and (moved * descent.left >= target).mean() > few:
         state, moved, fled = descent.step(state, moved)
