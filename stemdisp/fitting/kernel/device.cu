@@ -20,7 +20,7 @@ struct Column {
     STEMDISP_INLINE Number weight(int k) const { return Number(weights[k * stride]); }
     STEMDISP_INLINE void add(int k, Number value) { pixels[k * stride] += value.v; }
     STEMDISP_INLINE Number pivot() const { return raw(size * size / 2); }
-    STEMDISP_INLINE T power(int u, int i) const {
+    STEMDISP_INLINE Number power(int u, int i) const {
         const T x(u);
         return i == 1 ? x : (i == 2 ? x * x : (i == 3 ? x * x * x : x * x * (x * x)));
     }

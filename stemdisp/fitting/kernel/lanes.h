@@ -19,6 +19,11 @@
 #define STEMDISP_LEVEL device
 #endif
 
+// GCC's and Clang's vectors; other compilers (MSVC, NVRTC) compute one number at a time.
+#if defined(__GNUC__) && !defined(__CUDACC__) && !defined(STEMDISP_ONE_BY_ONE)
+#define STEMDISP_VECTORS
+#endif
+
 namespace stemdisp {
 namespace STEMDISP_LEVEL {
 
@@ -74,7 +79,7 @@ STEMDISP_INLINE bool any(bool mask) { return mask; }
 template <class T>
 STEMDISP_INLINE bool is_number(Lanes<T, 1> a) { return a.v == a.v; }
 
-#if defined(__GNUC__) && !defined(__CUDACC__)
+#ifdef STEMDISP_VECTORS
 
 // W numbers in a vector register (GCC and Clang vector extensions).
 template <class T, int W>
@@ -86,7 +91,7 @@ struct Lanes {
     static constexpr int width = W;
     Vector v;
     STEMDISP_INLINE Lanes() {}
-    STEMDISP_INLINE Lanes(T x) : v(Vector{} + x) {}
+    STEMDISP_INLINE Lanes(T x) : v(x - Vector{}) {}  // x - 0 is x; 0 + x is not, for -0, and costs an addition
     static STEMDISP_INLINE Lanes of(Vector x) {
         Lanes r;
         r.v = x;
@@ -165,7 +170,7 @@ STEMDISP_INLINE Lanes<T, 1> scaled_by_power(Lanes<T, 1> x, Lanes<T, 1> shifted) 
     return Lanes<T, 1>(x.v * power.number);
 }
 
-#if defined(__GNUC__) && !defined(__CUDACC__)
+#ifdef STEMDISP_VECTORS
 template <class T, int W>
 STEMDISP_INLINE Lanes<T, W> scaled_by_power(Lanes<T, W> x, Lanes<T, W> shifted) {
     constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
@@ -219,6 +224,15 @@ template <class L>
 STEMDISP_INLINE L exp_negative(L x) {
     return power_of_two(x * L(typename L::Scalar(LOG2_E)));
 }
+
+// As many numbers as a vector register of this level holds.
+#if defined(STEMDISP_VECTORS) && defined(STEMDISP_BYTES)
+template <class T>
+using Widest = Lanes<T, STEMDISP_BYTES / int(sizeof(T))>;
+#else
+template <class T>
+using Widest = Lanes<T, 1>;
+#endif
 
 }  // namespace STEMDISP_LEVEL
 }  // namespace stemdisp

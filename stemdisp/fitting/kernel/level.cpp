@@ -9,7 +9,7 @@ namespace STEMDISP_LEVEL {
 
 template <class T, bool TAIL>
 void add_bins(const Image& in, const Graph& graph, const T* image, const Sums<T>& out, const OwnSums& own, int from, int to) {
-    BinSums<Lanes<T, STEMDISP_BYTES / int(sizeof(T))>, TAIL> sums(in, graph);
+    BinSums<Widest<T>, TAIL> sums(in, graph);
     for (int bin = from; bin < to; ++bin) sums.add(bin, image, out, own);
 }
 

@@ -42,7 +42,7 @@ STEMDISP_INLINE void split(Lanes<T, 1> x, Lanes<T, 1>& m, Lanes<T, 1>& n) {
     m = Lanes<T, 1>(both.number);
 }
 
-#if defined(__GNUC__) && !defined(__CUDACC__)
+#ifdef STEMDISP_VECTORS
 template <class T, int W>
 STEMDISP_INLINE void split(Lanes<T, W> x, Lanes<T, W>& m, Lanes<T, W>& n) {
     constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "transpose.h"
+
 #include "window_kernels.h"
 
 namespace stemdisp {
@@ -11,7 +13,7 @@ namespace STEMDISP_LEVEL {
 namespace {
 
 template <class T>
-using Vector = Lanes<T, STEMDISP_BYTES / int(sizeof(T))>;
+using Vector = Widest<T>;
 
 // Windows of W columns, pixel by pixel, the lanes of one pixel side by side.
 template <class L>
@@ -27,7 +29,7 @@ struct Scratch {
     STEMDISP_INLINE L weight(int k) const { return L::load(weights + k * W); }
     STEMDISP_INLINE void add(int k, L value) { (raw(k) + value).store(pixels + k * W); }
     STEMDISP_INLINE L pivot() const { return raw(size * size / 2); }
-    STEMDISP_INLINE T power(int u, int i) const { return powers[4 * u + i - 1]; }
+    STEMDISP_INLINE L power(int u, int i) const { return L::load(powers + (4 * u + i - 1) * W); }
     STEMDISP_INLINE void normalise(L mean, L factor) {
         for (int k = 0; k < size * size; ++k) ((raw(k) - mean) * factor).store(pixels + k * W);
     }
@@ -57,27 +59,62 @@ struct Rows {
 
 int nearest(double x) { return int(std::floor(x + 0.5)); }
 
+// Whether all of a window's pixels are finite.
+template <class T>
+bool numbers(const T* corner, int stride, int size) {
+    using L = Vector<T>;
+    if (size < L::width) {
+        T rest(0);
+        for (int v = 0; v < size; ++v)
+            for (int u = 0; u < size; ++u) rest += corner[size_t(v) * stride + u] - corner[size_t(v) * stride + u];
+        return rest == T(0);
+    }
+    L rest(T(0));
+    for (int v = 0; v < size; ++v)
+        for (int u = 0; u < size; u += L::width) {
+            const L x = L::load(corner + size_t(v) * stride + (u + L::width <= size ? u : size - L::width));
+            rest = rest + (x - x);
+        }
+    return rest.sum() == T(0);
+}
+
 template <class T>
 void sort(const WindowTable<T>& in, unsigned char* complete, int from, int to) {
     const int h = in.size / 2;
     for (int i = from; i < to; ++i) {
         const int x = nearest(in.start[2 * i]), y = nearest(in.start[2 * i + 1]);
-        complete[i] = !in.weight && std::isinf(in.radius) && x >= h && y >= h && x + h < in.nx && y + h < in.ny;
-        for (int v = -h; v <= h && complete[i]; ++v) {
-            const T* row = in.image + size_t(y + v) * in.nx + x - h;
-            int missing = 0;
-            for (int u = 0; u < in.size; ++u) missing |= !(row[u] - row[u] == T(0));
-            complete[i] = !missing;
-        }
+        unsigned char& whole = complete[i - from];
+        whole = !in.weight && std::isinf(in.radius) && x >= h && y >= h && x + h < in.nx && y + h < in.ny;
+        if (whole) whole = numbers(in.image + size_t(y - h) * in.nx + x - h, in.nx, in.size);
     }
 }
 
-template <class T>
-void gather_complete(const WindowTable<T>& in, int x, int y, T* pixels, int lanes) {
+// Windows of all lanes that have all their pixels: as many pixels of a row as there are lanes at once.
+template <class L>
+void gather_complete(const WindowTable<typename L::Scalar>& in, const int* middle, typename L::Scalar* pixels) {
+    constexpr int W = L::width;
     const int h = in.size / 2;
+    const size_t all = size_t(in.nx) * in.ny;
     for (int v = 0; v < in.size; ++v) {
-        const T* row = in.image + size_t(y - h + v) * in.nx + x - h;
-        for (int u = 0; u < in.size; ++u) pixels[size_t(v * in.size + u) * lanes] = row[u];
+        size_t place[W], last = 0;
+        for (int k = 0; k < W; ++k) {
+            place[k] = size_t(middle[2 * k + 1] - h + v) * in.nx + middle[2 * k] - h;
+            if (place[k] > last) last = place[k];
+        }
+        auto* const to = pixels + size_t(v) * in.size * W;
+        if (last + W > all) {
+            for (int u = 0; u < in.size; ++u)
+                for (int k = 0; k < W; ++k) to[u * W + k] = in.image[place[k] + u];
+            continue;
+        }
+        for (int u = 0; u < in.size; u += W) {
+            // The last pixels of a row are read together with some before them, or with what follows them.
+            const int begin = u + W <= in.size || in.size < W ? u : in.size - W;
+            L rows[W];
+            for (int k = 0; k < W; ++k) rows[k] = L::load(in.image + place[k] + begin);
+            transpose<1>(rows);
+            for (int k = 0; k < W && begin + k < in.size; ++k) rows[k].store(to + (begin + k) * W);
+        }
     }
 }
 
@@ -109,8 +146,13 @@ void fit(const WindowTable<typename L::Scalar>& in, const WindowModel& model, co
     constexpr int W = L::width;
     const int pixels = in.size * in.size, half = in.size / 2;
     T *const weights = room + size_t(pixels) * W, *const powers = weights + size_t(pixels) * W;
-    for (int u = 0; u <= half; ++u)
-        for (int i = 0; i < 4; ++i) powers[4 * u + i] = i == 0 ? T(u) : powers[4 * u + i - 1] * T(u);
+    for (int u = 0; u <= half; ++u) {
+        L power = L(T(1));
+        for (int i = 0; i < 4; ++i) {
+            power = power * L(T(u));
+            power.store(powers + (4 * u + i) * W);
+        }
+    }
     Scratch<L> scratch{in.size, room, weights, powers};
     for (int block = from; block < to; block += W) {
         const int count = to - block < W ? to - block : W;
@@ -124,8 +166,6 @@ void fit(const WindowTable<typename L::Scalar>& in, const WindowModel& model, co
             const int x = middle[2 * k] = nearest(in.start[2 * i]), y = middle[2 * k + 1] = nearest(in.start[2 * i + 1]);
             if (WEIGHTED)
                 gather_part(in, i, x, y, scratch.pixels + k, scratch.weights + k, W);
-            else
-                gather_complete(in, x, y, scratch.pixels + k, W);
             task.x.set(k, T(in.start[2 * i] - x));
             task.y.set(k, T(in.start[2 * i + 1] - y));
             task.a.set(k, T(in.shape[3 * i]));
@@ -134,6 +174,7 @@ void fit(const WindowTable<typename L::Scalar>& in, const WindowModel& model, co
             task.limit.set(k, T(in.limit[i]));
             task.own.set(k, in.own ? T(in.own[i]) : T(0));
         }
+        if (!WEIGHTED) gather_complete<L>(in, middle, scratch.pixels);
         Rows<L> rows{order + block, in.start, middle, count, results, reports};
         Fit one;
         one.fit(scratch, task, rows);

@@ -90,7 +90,7 @@ template <int D, class L, class Source>
 STEMDISP_INLINE void add(L* sums, L plus, L minus, const Source& from, int u) {
     sums[0] = sums[0] + plus;
     STEMDISP_UNROLL
-    for (int i = 1; i <= D; ++i) sums[i] = sums[i] + (i % 2 ? minus : plus) * L(from.power(u, i));
+    for (int i = 1; i <= D; ++i) sums[i] = sums[i] + (i % 2 ? minus : plus) * from.power(u, i);
 }
 
 // Adds a row's sums, times v^j, to the window's.
@@ -98,7 +98,8 @@ template <int D, class L, class Source>
 STEMDISP_INLINE void add_row(L* moments, const L* sums, const Source& from, int v, bool below) {
     STEMDISP_UNROLL
     for (int j = 0; j <= D; ++j) {
-        const L height = j == 0 ? L(typename L::Scalar(1)) : L(below && j % 2 ? -from.power(v, j) : from.power(v, j));
+        L height(typename L::Scalar(1));
+        if (j > 0) height = below && j % 2 ? L(typename L::Scalar(0)) - from.power(v, j) : from.power(v, j);
         STEMDISP_UNROLL
         for (int i = 0; i <= D - j; ++i)
             moments[Moments<D>::at(i, j)] = moments[Moments<D>::at(i, j)] + sums[i] * height;

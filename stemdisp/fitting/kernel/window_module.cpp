@@ -33,6 +33,8 @@ const WindowKernels<float>& kernels<float>() { return level().single; }
 template <>
 const WindowKernels<double>& kernels<double>() { return level().twice; }
 
+constexpr int PART = 256;  // columns whose windows stay in a cache
+
 // shape (0 shared, 1 circular, 2 elliptical), plane, Poisson, tail, wide
 using Model = std::tuple<int, bool, bool, double, double>;
 // size, radius, ridge, tolerance, most
@@ -73,21 +75,24 @@ void fit_windows(Array<const T, 2> image, std::optional<Array<const T, 2>> weigh
     const WindowModel fitted{kind, plane, poisson, tail, wide};
     const WindowKernels<T>& run = kernels<T>();
     nb::gil_scoped_release release;
-    std::vector<unsigned char> complete(n);
-    share(int(n), threads, [&](int a, int b) { run.sort(table, complete.data(), a, b); });
-    std::vector<int> order;
-    order.reserve(n);
-    for (const bool wanted : {true, false}) {
-        order.clear();
-        for (size_t i = 0; i < n; ++i)
-            if (bool(complete[i]) == wanted) order.push_back(int(i));
-        const int blocks = (int(order.size()) + run.lanes - 1) / run.lanes;
-        share(blocks, threads, [&](int a, int b) {
-            const int to = b * run.lanes < int(order.size()) ? b * run.lanes : int(order.size());
-            std::vector<T> room(run.room(table.size));
-            run.fit(table, fitted, wanted, order.data(), a * run.lanes, to, results.data(), reports.data(), room.data());
-        });
-    }
+    // A part is sorted and fitted while its pixels are at hand.
+    const int parts = int((n + PART - 1) / PART);
+    share(parts, threads, [&](int first, int end) {
+        std::vector<unsigned char> complete(n < size_t(PART) ? n : PART);
+        std::vector<int> order;
+        std::vector<T> room(run.room(table.size));
+        for (int part = first; part < end; ++part) {
+            const int from = part * PART, to = size_t(from) + PART < n ? from + PART : int(n);
+            run.sort(table, complete.data(), from, to);
+            for (const bool wanted : {true, false}) {
+                order.clear();
+                for (int i = from; i < to; ++i)
+                    if (bool(complete[i - from]) == wanted) order.push_back(i);
+                run.fit(table, fitted, wanted, order.data(), 0, int(order.size()), results.data(), reports.data(),
+                        room.data());
+            }
+        }
+    });
 }
 
 template <class T>
