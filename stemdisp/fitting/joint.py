@@ -31,6 +31,9 @@ before, an earlier curvature will do."""
 FAR, FEW = 0.3, 0.1
 """Columns are far from where they belong while more than this part of them moves by more px than this."""
 
+RIGID = 1e-3
+"""Change of shape below which it counts as found."""
+
 ROUGH, FEW_LEFT = 0.1, 0.02
 """On means of pixels columns need only come to rest this well (px), and this part of them, at the frame, not at all."""
 
@@ -143,8 +146,8 @@ def _fit(
     engine = sums(problem, width, device)
     descent = _Descent(problem, engine, 1, odd_stride(FINER * width), damping=0.0, curvature=curvature)
     moved = np.full(len(problem.start), np.inf)
-    target, few = (10 * problem.tolerance, FEW_LEFT) if rough else (problem.tolerance, LAST_LEFT)
-    while iterations < max_iterations and (moved * descent.left >= target).mean() > few:
+    target, few, at_rest = (10 * problem.tolerance, FEW_LEFT, ROUGH) if rough else (problem.tolerance, LAST_LEFT, RIGID)
+    while iterations < max_iterations and ((moved * descent.left >= target).mean() > few or descent.bent > at_rest):
         state, moved, fled = descent.step(state, moved)
         runaway |= fled
         iterations += 1
@@ -190,6 +193,8 @@ class _Descent:
         self.damping, self.curvature = damping, curvature
         # How far there is left to go, in last steps, if steps go on to shrink as they do.
         self.left = 1.0
+        # How much the shape has changed and still may.
+        self.bent = np.inf
         self.chi2, self.settled, self.tailed = np.inf, curvature is not None, False
         self.factor: Factor | None = None
         self.before: tuple[State, Gradient] | None = None
@@ -227,8 +232,9 @@ class _Descent:
         if fresh and not shrinking:
             # What the frame cuts is sampled unevenly: from now on all pixels.
             self.curve = self.stride
-        near = now < SETTLED and new.shape.distance(state.shape) < SETTLED_SHAPE
-        self.settled = bool(shrinking and near and not fled.any())
+        bent = new.shape.distance(state.shape)
+        self.bent = self.left * bent
+        self.settled = bool(shrinking and now < SETTLED and bent < SETTLED_SHAPE and not fled.any())
         return new, after, fled
 
     def _factor(self, state: State, known: Known, *, round_: bool, tailed: bool) -> Factor:

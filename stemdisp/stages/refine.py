@@ -219,7 +219,7 @@ def _joint(
         start = initial_state(problem, sigma)
         joint = fit(problem, start, max_iterations=recipe.max_iterations, rough=True, device=device)
     expected, n = problem.expected.copy(), len(columns)
-    anew = np.isfinite(problem.known[:n]) | (~problem.free[:n] & (problem.led[:n, 0] < 0))
+    anew = (problem.led[:n, 0] < 0) & (np.isfinite(problem.known[:n]) | ~problem.free[:n])
     if anew.any():
         placed = hold(columns.replace(xy=joint.state.xy[:n]), lattice, lattice.motif.material.reference)
         expected[:n][anew] = placed[anew]

@@ -52,7 +52,7 @@ def badly_calibrated() -> Micrograph:
 def faint() -> Micrograph:
     """So few counts that the lattice stands only some ten times above chance."""
     scene = Scene(
-        view=View(shape=(240, 340), pixel_size_pm=(14.0, 14.0)), dose=Dose(peak_counts=8.0, background_counts=4.0)
+        view=View(shape=(240, 340), pixel_size_pm=(14.0, 14.0)), dose=Dose(peak_counts=8.0, background_counts=12.0)
     )
     return simulate(scene)[0]
 

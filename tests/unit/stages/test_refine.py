@@ -13,6 +13,7 @@ import stemdisp
 from stemdisp.flags import Flag
 from stemdisp.model.micrograph import Signal
 from stemdisp.scene import Dose, Look, Motion, Scene, View
+from stemdisp.stages.hold import hold
 from stemdisp.stages.refine import refine
 
 SCENE = Scene(
@@ -100,7 +101,8 @@ def test_oxygen_in_haadf(assigned) -> None:
     oxygen = analysis.columns.of_site("O")
     inner = ((analysis.columns.xy > 15) & (analysis.columns.xy < [176, 164])).all(axis=1)
     fixed, free = (refined(analysis, oxygen_in_haadf=how) for how in ("fixed", "free"))
-    np.testing.assert_array_equal(fixed.xy[oxygen & inner], analysis.columns.xy[oxygen & inner])
+    among = hold(fixed, analysis.lattice, "Ta")
+    np.testing.assert_allclose(fixed.xy[oxygen & inner], among[oxygen & inner], atol=0.02)
     assert (fixed.flags[oxygen & inner] & int(Flag.FIXED_POSITION) > 0).all()
     assert (free.flags[oxygen & inner] & int(Flag.FIXED_POSITION) == 0).all()
     assert (free.xy[oxygen & inner] != analysis.columns.xy[oxygen & inner]).all()
@@ -189,7 +191,7 @@ def test_weights_are_those_of_the_images_noise(assigned) -> None:
             np.sqrt(np.mean((((found.xy - columns.xy) / found.xy_std)[usable]) ** 2)) for columns in (same, other)
         )
         # Which pixels count is decided where columns stood when the weights were changed.
-        assert away < 0.15 and elsewhere > 0.3
+        assert away < 0.2 and elsewhere > 0.3
     assert found.fits[0].gain is None
     assert refined(analysis, 3.5 * raw).fits[0].gain == pytest.approx(3.5, rel=0.1)
 
