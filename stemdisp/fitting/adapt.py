@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
-from .joint import JointFit, fit
+from .joint import JointFit, Place, fit
 from .noise import Noise, estimate_noise
 from .problem import POISSON, UNIFORM, Problem
 from .tiles import SPARSE, sampled
@@ -44,15 +44,16 @@ class Adapted:
 def adapted(
     problem: Problem,
     joint: JointFit,
-    expected: Floats,
+    place: Place,
     *,
     estimate: bool,
     max_iterations: int,
     device: Device = CPU,
 ) -> Adapted:
     """A rough fit ended with what it says itself: weights as the residual's noise demands, where ``estimate``, and
-    columns known beforehand held where they are ``expected`` (N, 2) by now, as tightly as they are scattered."""
+    columns known beforehand held as tightly as they are scattered about where ``place`` expects them by now."""
     noise, reason = None, "as the recipe says"
+    expected = place(joint.state.xy)
     better = replace(problem, expected=expected, known=_spread(problem, joint, expected))
     stays = ~problem.free & (problem.led[:, 0] < 0)
     state = replace(joint.state, xy=np.where(stays[:, None], expected, joint.state.xy))
@@ -101,7 +102,7 @@ def _spread(problem: Problem, joint: JointFit, expected: Floats) -> Floats:
     if of.sum() < FEWEST_SCATTERED:
         return problem.known
     share = np.clip(1 - joint.beforehand[of], 1e-6, 1 - 1e-6)  # of the image in what is known of a position
-    alone = problem.expected[of] + (joint.state.xy[of] - problem.expected[of]) / share[:, None]
+    alone = joint.expected[of] + (joint.state.xy[of] - joint.expected[of]) / share[:, None]
     away = alone - expected[of]
     # A median of squares is that of a normal distribution, whatever a few outliers do.
     scatter = np.median(away**2, axis=0).mean() / 0.4549

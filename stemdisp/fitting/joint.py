@@ -9,6 +9,7 @@ used again as long as steps shrink by it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,10 +24,11 @@ from .tiles import COARSEST, FINER, SPARSE, hats, odd_stride, sampled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Place = Callable[[Floats], Floats]
 
-SETTLED, SETTLED_SHAPE, SHRINKING = 0.1, 0.01, 0.4
+SETTLED, SETTLED_SHAPE, SHRINKING, STILL = 0.1, 0.01, 0.4, 0.02
 """While the rms movement (px) and change of shape stay below the first two, and each step below that share of the one
-before, an earlier curvature will do."""
+before, an earlier curvature will do; below the last (px) it matters little how steps shrink."""
 
 FAR, FEW = 0.3, 0.1
 """Columns are far from where they belong while more than this part of them moves by more px than this."""
@@ -67,10 +69,25 @@ WIDTH_SPREAD = 0.3
 
 @dataclass(frozen=True)
 class JointFit:
-    """The result: final state, covariance (N, 3, 3) of (amplitude, x, y), weighted mean square residual ``chi2`` of the
-    whole fit, images (ny, nx) of what the model leaves and of pixel weights, masks (N,) of columns still moving or run
-    away, the share (N,) of what is known of a position that was known beforehand, the engine that computed, and the
-    last curvature, in the order of the fit."""
+    """The result.
+
+    state
+        Where the fit ended.
+    covariance
+        (N, 3, 3) of (amplitude, x, y).
+    chi2
+        Weighted mean square residual of the whole fit.
+    rest, weight
+        (ny, nx) what the model leaves of the image, and weights of the pixels.
+    moving, runaway
+        (N,) columns that still move, and that left their limit.
+    expected, beforehand
+        (N, 2) where columns were expected, and (N,) the share of what is known of a position that was known beforehand.
+    iterations, engine
+        How many steps were taken, and by whom.
+    curvature
+        The last one, of columns in the order of the fit.
+    """
 
     state: State
     covariance: Floats
@@ -79,6 +96,7 @@ class JointFit:
     weight: NDArray[np.floating]
     moving: NDArray[np.bool_]
     runaway: NDArray[np.bool_]
+    expected: Floats
     beforehand: Floats
     iterations: int
     engine: str
@@ -86,7 +104,9 @@ class JointFit:
 
     def taken(self, order: Ints) -> JointFit:
         """The same columns in another order."""
-        rows = {name: getattr(self, name)[order] for name in ("covariance", "moving", "runaway", "beforehand")}
+        rows = {
+            name: getattr(self, name)[order] for name in ("covariance", "moving", "runaway", "expected", "beforehand")
+        }
         return replace(self, state=self.state.taken(order), **rows)
 
 
@@ -98,6 +118,7 @@ def fit(
     near: bool = False,
     rough: bool = False,
     curvature: Curvature | None = None,
+    place: Place | None = None,
     device: Device = CPU,
 ) -> JointFit:
     """Iterate from ``state`` until free columns move by no more than their tolerance, or ten times as much where a
@@ -105,14 +126,17 @@ def fit(
 
     First on means of as many pixels as the narrowest column allows, then, or at once where the state is ``near`` the
     answer, on all, with profiles centred on where columns were found, and with the ``curvature`` of an earlier fit of
-    the same columns as long as that will do. Never raises for a column: one that leaves its limit is put back and held
-    (``runaway``), one that still moves at the end is marked (``moving``).
+    the same columns as long as that will do. In between ``place`` says from where all columns are (N, 2) where they are
+    expected. Never raises for a column: one that leaves its limit is put back and held (``runaway``), one that still
+    moves at the end is marked (``moving``).
 
     The order of columns changes nothing, not a bit: they are worked on in an order of their own.
     """
     order = problem.order()
-    found = _fit(problem.taken(order), state.taken(order), max_iterations, near, rough, curvature, device)
-    return found.taken(np.argsort(order))
+    back = np.argsort(order)
+    anew = None if place is None else lambda xy: place(xy[back])[order]
+    found = _fit(problem.taken(order), state.taken(order), max_iterations, near, rough, curvature, anew, device)
+    return found.taken(back)
 
 
 def _fit(
@@ -122,6 +146,7 @@ def _fit(
     near: bool,
     rough: bool,
     curvature: Curvature | None,
+    place: Place | None,
     device: Device,
 ) -> JointFit:
     width = float(np.exp(state.shape.log_sigma.min()))
@@ -142,6 +167,10 @@ def _fit(
                 runaway |= fled
                 iterations += 1
         state = _sharpened(problem, replace(held, free=problem.free & ~runaway), coarse)
+    if place is not None:
+        problem = replace(problem, expected=place(state.xy))
+        stays = (np.isfinite(problem.known) | ~problem.free) & (problem.led[:, 0] < 0)
+        state = replace(state, xy=np.where(stays[:, None] & ~near, problem.expected, state.xy))
     problem = replace(problem, centre=state.xy)
     engine = sums(problem, width, device)
     descent = _Descent(problem, engine, 1, odd_stride(FINER * width), damping=0.0, curvature=curvature)
@@ -161,7 +190,18 @@ def _fit(
         beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     moving = moved >= MOVING * problem.tolerance
     return JointFit(
-        state, covariance, chi2, rest, weight, moving, runaway, beforehand, iterations, engine.name, curvature
+        state,
+        covariance,
+        chi2,
+        rest,
+        weight,
+        moving,
+        runaway,
+        problem.expected,
+        beforehand,
+        iterations,
+        engine.name,
+        curvature,
     )
 
 
@@ -226,15 +266,21 @@ class _Descent:
             self.factor = self._factor(state, known, round_=False, tailed=False)
             steps = self.factor.step(scaled, state.background)
         new, after, fled = _moved(self.problem, state, steps, self.paces)
-        last, now = (float(np.sqrt((np.minimum(step, 1.0) ** 2).mean())) for step in (moved, after))
+        # A few that swing do not tell how all others go.
+        last, now = (float(np.sqrt((np.minimum(step, SETTLED) ** 2).mean())) for step in (moved, after))
         shrinking = now < SHRINKING * last
-        self.left = float(np.clip(now / max(last - now, 1e-3 * now, 1e-300), 1.0, MOST_LEFT)) if last < 1 else 1.0
-        if fresh and not shrinking:
+        self.left = (
+            float(np.clip(now / max(last - now, 1e-3 * now, 1e-300), 1.0, MOST_LEFT))
+            if np.isfinite(moved).all()
+            else 1.0
+        )
+        if fresh and not shrinking and now > STILL and np.isfinite(moved).all():
             # What the frame cuts is sampled unevenly: from now on all pixels.
             self.curve = self.stride
         bent = new.shape.distance(state.shape)
         self.bent = self.left * bent
-        self.settled = bool(shrinking and now < SETTLED and bent < SETTLED_SHAPE and not fled.any())
+        near = float(np.sqrt((after**2).mean())) < SETTLED and bent < SETTLED_SHAPE
+        self.settled = bool(shrinking and near and not fled.any())
         return new, after, fled
 
     def _factor(self, state: State, known: Known, *, round_: bool, tailed: bool) -> Factor:

@@ -204,27 +204,33 @@ def _joint(
     """The joint fit, with weights as the noise demands, and without a tail where a tail does not end within the window:
     such a tail takes the place of background and neighbours.
 
-    Once the reference columns are fitted, oxygen is placed among them anew.
+    Wherever the reference columns are by then, oxygen is placed among them.
     """
     sigma = np.full(int(problem.group.max()) + 1, width)
+    n = len(columns)
+    anew = np.flatnonzero((problem.led[:n, 0] < 0) & (np.isfinite(problem.known[:n]) | ~problem.free[:n]))
+
+    def place(xy: Floats) -> Floats:
+        expected = problem.expected.copy()
+        if len(anew):
+            expected[anew] = hold(columns.replace(xy=xy[:n]), lattice, lattice.motif.material.reference)[anew]
+        return expected
+
+    def roughly(problem: Problem, start: State) -> JointFit:
+        return fit(problem, start, max_iterations=recipe.max_iterations, rough=True, place=place, device=device)
+
     joint, tailed = None, problem.tail
     if tailed:
         start = initial_state(problem, sigma, TAIL_START)
         tailed = _confined(start, problem)
         if tailed:
-            joint = fit(problem, start, max_iterations=recipe.max_iterations, rough=True, device=device)
+            joint = roughly(problem, start)
             tailed = _confined(joint.state, problem)
     if joint is None or not tailed:
         problem = replace(problem, tail=False)
-        start = initial_state(problem, sigma)
-        joint = fit(problem, start, max_iterations=recipe.max_iterations, rough=True, device=device)
-    expected, n = problem.expected.copy(), len(columns)
-    anew = (problem.led[:n, 0] < 0) & (np.isfinite(problem.known[:n]) | ~problem.free[:n])
-    if anew.any():
-        placed = hold(columns.replace(xy=joint.state.xy[:n]), lattice, lattice.motif.material.reference)
-        expected[:n][anew] = placed[anew]
+        joint = roughly(problem, initial_state(problem, sigma))
     estimate = recipe.weights == "auto"
-    return adapted(problem, joint, expected, estimate=estimate, max_iterations=recipe.max_iterations, device=device)
+    return adapted(problem, joint, place, estimate=estimate, max_iterations=recipe.max_iterations, device=device)
 
 
 def _confined(state: State, problem: Problem) -> bool:
