@@ -83,6 +83,24 @@ def _continues(hk: Ints, places: Floats, known: Grid, cell: Floats, high: Ints) 
     return np.asarray(full.any(axis=1) & (on | ~empty.any(axis=1)))
 
 
+def leaders_of(
+    xy: Floats, site: Ints, free: NDArray[np.bool_], cut: NDArray[np.bool_], cell: Floats
+) -> tuple[Ints, Floats]:
+    """(N, 3) for columns that the frame cuts, or that lie beyond it, the three nearest of their site that are fitted,
+    -1 for all others, and where a site has fewer; and (N, 2) px from the middle of those to where the lattice goes on
+    from them: a displacement goes on beyond the frame."""
+    from scipy.spatial import cKDTree
+
+    leaders, beside = np.full((len(xy), 3), -1, dtype=np.int64), np.zeros((len(xy), 2))
+    for s in np.unique(site):
+        rows, to = np.flatnonzero(free & (site == s)), cut & (site == s)
+        if len(rows) >= leaders.shape[1] and to.any():
+            leaders[to] = rows[cKDTree(xy[rows]).query(xy[to], k=leaders.shape[1])[1]]
+            steps = (xy[to][:, None, :] - xy[leaders[to]]) @ np.linalg.inv(cell)
+            beside[to] = (np.rint(steps) @ cell).mean(axis=1)
+    return leaders, beside
+
+
 def inside_share(xy: Floats, shape: tuple[int, int], radius: float) -> Floats:
     """(N,) share of a disc of ``radius`` px around each position that lies inside the frame."""
     grid = np.linspace(-1, 1, 21)

@@ -24,7 +24,7 @@ from ..fitting.problem import POISSON, UNIFORM, Problem, State
 from ..fitting.profile import evaluate
 from ..fitting.resolve import resolved
 from ..fitting.saturation import saturated
-from ..fitting.surround import inside_share, phantoms
+from ..fitting.surround import inside_share, leaders_of, phantoms
 from ..fitting.width import steepest
 from ..fitting.window import LARGEST, ColumnModel, Search, fit_columns, round_starts
 from ..flags import Flag
@@ -291,7 +291,7 @@ def _problem(
     tail = recipe.profile == "tailed" and signal.contrast > 0
     held = ~free & motif.oxygen[site]
     radius = np.select([held, strength[site] < FAINT], [RADIUS_HELD_A, RADIUS_FAINT_A], RADIUS_BRIGHT_A) * scale
-    leaders, beside = _leaders(xy, site, free, cut, lattice.cell)
+    leaders, beside = leaders_of(xy, site, free, cut, lattice.cell)
     problem = Problem(
         image=signal.image,
         start=xy,
@@ -312,24 +312,6 @@ def _problem(
         tail=tail,
     )
     return problem, n
-
-
-def _leaders(
-    xy: Floats, site: Ints, free: NDArray[np.bool_], cut: NDArray[np.bool_], cell: Floats
-) -> tuple[Ints, Floats]:
-    """(N, 3) for columns that the frame cuts, or that lie beyond it, the three nearest of their site that are fitted,
-    -1 for all others, and where a site has fewer; and (N, 2) px from the middle of those to where the lattice goes on
-    from them: a displacement goes on beyond the frame."""
-    from scipy.spatial import cKDTree
-
-    leaders, beside = np.full((len(xy), 3), -1, dtype=np.int64), np.zeros((len(xy), 2))
-    for s in np.unique(site):
-        rows, to = np.flatnonzero(free & (site == s)), cut & (site == s)
-        if len(rows) >= leaders.shape[1] and to.any():
-            leaders[to] = rows[cKDTree(xy[rows]).query(xy[to], k=leaders.shape[1])[1]]
-            steps = (xy[to][:, None, :] - xy[leaders[to]]) @ np.linalg.inv(cell)
-            beside[to] = (np.rint(steps) @ cell).mean(axis=1)
-    return leaders, beside
 
 
 def _refit(

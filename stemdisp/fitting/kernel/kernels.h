@@ -1,6 +1,7 @@
 // The kernels as compiled for one instruction set: a table of functions, each working through a range of tasks.
 #pragma once
 
+#include "solver.h"
 #include "tables.h"
 
 namespace stemdisp {
@@ -34,11 +35,35 @@ struct OwnSums {
 template <class T>
 using SumBins = void (*)(const Image&, const Graph&, const T* image, const Sums<T>&, const OwnSums&, int from, int to);
 
+// Functions of solver.h.
+template <class T>
+using Solve = int (*)(const System<T>&, const double*, const double*, double*, double*, double, int, const Share&);
+template <class T>
+using Covariance = void (*)(const System<T>&, const int*, int, int, double*, const Share&);
+
+template <class T>
+struct KernelsOf {
+    SumBins<T> sums;
+    Solve<T> solve;
+    Covariance<T> covariance;
+};
+
 struct Kernels {
     const char* name;
-    SumBins<float> sums_float;
-    SumBins<double> sums_double;
+    KernelsOf<float> single;
+    KernelsOf<double> twice;
+
+    template <class T>
+    const KernelsOf<T>& of() const {
+        if constexpr (sizeof(T) == sizeof(float))
+            return single;
+        else
+            return twice;
+    }
 };
+
+// The table in use.
+extern const Kernels* active;
 
 // The tables that were compiled; those above `baseline` exist where the compiler and processor family allow.
 extern const Kernels kernels_baseline;

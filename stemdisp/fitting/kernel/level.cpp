@@ -27,8 +27,8 @@ void sum_bins(const Image& in, const Graph& graph, const T* image, const Sums<T>
 
 extern const Kernels STEMDISP_JOIN(kernels_, STEMDISP_LEVEL) = {
     STEMDISP_TEXT(STEMDISP_LEVEL),
-    STEMDISP_LEVEL::sum_bins<float>,
-    STEMDISP_LEVEL::sum_bins<double>,
+    {STEMDISP_LEVEL::sum_bins<float>, STEMDISP_LEVEL::solve<float>, STEMDISP_LEVEL::covariance<float>},
+    {STEMDISP_LEVEL::sum_bins<double>, STEMDISP_LEVEL::solve<double>, STEMDISP_LEVEL::covariance<double>},
 };
 
 }  // namespace stemdisp

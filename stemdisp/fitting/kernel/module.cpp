@@ -100,13 +100,6 @@ struct Tables {
     size_t pixels() const { return size_t(in.raster.ny) * in.raster.stride + MARGIN; }
 };
 
-template <class T>
-SumBins<T> sum_bins();
-template <>
-SumBins<float> sum_bins<float>() { return active->sums_float; }
-template <>
-SumBins<double> sum_bins<double>() { return active->sums_double; }
-
 // Rows of bins in a band: enough that no column reaches across one.
 int band_height(const Image& in) {
     double radius = 0;
@@ -140,7 +133,7 @@ void sum(const Tables& t, const Neighbours& pairs, Array<const T, 1> image, Arra
     require(!weight || weight->shape(0) == t.pixels(), "weight: like the image");
     const Sums<T> out = {columns.data(), blocks ? blocks->data() : nullptr, border ? border->data() : nullptr,
                          rest ? rest->data() : nullptr, weight ? weight->data() : nullptr};
-    const auto run = sum_bins<T>();
+    const auto run = active->of<T>().sums;
     nb::gil_scoped_release release;
     const int high = band_height(in), bands = (in.bins.ny + high - 1) / high;
     const size_t knot_pairs = pairs.size() - graph.knot_pairs, size = k + s + (blocks ? knot_pairs + s * k + s * s : 0) + 2;

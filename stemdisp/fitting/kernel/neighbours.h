@@ -13,8 +13,8 @@ class Neighbours {
     const int columns, elements;
 
     // `pair` (m, 2): i <= j, sorted, each once, every element with itself.
-    Neighbours(Array<const int, 2> pair, int columns_, int elements_)
-        : columns(columns_), elements(elements_), pairs(int(pair.shape(0))), knot_pairs(pairs), first(elements + 1, 0),
+    Neighbours(Array<const int, 2> pair_, int columns_, int elements_)
+        : columns(columns_), elements(elements_), pair(pair_), pairs(int(pair.shape(0))), knot_pairs(pairs), first(elements + 1, 0),
           own(elements, -1) {
         require(pair.shape(1) == 2 && 0 <= columns && columns <= elements, "pair: (m, 2); columns are elements");
         const int* p = pair.data();
@@ -47,7 +47,7 @@ class Neighbours {
     size_t size() const { return size_t(pairs); }
 
     Graph graph() const {
-        return {columns, elements, knot_pairs, first.data(), other.data(), entry.data(), own.data()};
+        return {columns, elements, knot_pairs, pairs, pair.data(), first.data(), other.data(), entry.data(), own.data()};
     }
 
     // The equations of these elements, without anything shared.
@@ -64,6 +64,7 @@ class Neighbours {
     }
 
   private:
+    const Array<const int, 2> pair;
     const int pairs;
     int knot_pairs;
     std::vector<int> first, other, entry, own;

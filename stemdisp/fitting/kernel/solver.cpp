@@ -5,13 +5,11 @@
 #include <limits>
 #include <vector>
 
-#define STEMDISP_LEVEL solver
 #include "lanes.h"
 
 namespace stemdisp {
+namespace STEMDISP_LEVEL {
 namespace {
-
-using solver::Lanes;
 
 constexpr int PART = 2048;  // elements summed before partial sums are added: the same whatever the number of threads
 constexpr double SINGULAR = 1e-12;
@@ -95,8 +93,8 @@ class Solver {
 
   public:
     Solver(const System<T>& system, const Share& share_)
-        : s(system), graph(s.graph), share(share_), own(size_t(12) * graph.elements), inverse(size_t(12) * graph.elements),
-          around(size_t(12) * graph.first[graph.elements]), full(graph.elements) {
+        : s(system), graph(s.graph), share(share_), inverse(size_t(12) * graph.elements), full(graph.elements) {
+        plan();
         share(graph.elements, [&](int a, int b) {
             for (int e = a; e < b; ++e) prepare(e);
         });
@@ -161,24 +159,82 @@ class Solver {
         return s.free[3 * size_t(e) + i] || (i == 0 && e < graph.columns && s.tied[3 * size_t(e)] >= 0);
     }
 
-    // The blocks of an element as columns of four numbers.
     void prepare(int e) {
         double block[9], inverted[9];
         own_block(s, e, block);
         invert(block, s.free + 3 * size_t(e), s.damping, inverted);
         for (int j = 0; j < 3; ++j)
-            for (int i = 0; i < 3; ++i) {
-                own[12 * size_t(e) + 4 * j + i] =
-                    counts(e, i) ? T(block[3 * i + j] * (i == j ? 1 + s.damping + LIFT : 1)) : T(0);
-                inverse[12 * size_t(e) + 4 * j + i] = T(inverted[3 * i + j]);
-            }
-        for (int n = graph.first[e]; n < graph.first[e + 1]; ++n) {
-            const T* m = s.block + 9 * size_t(graph.entry[n]);
-            for (int j = 0; j < 3; ++j)
-                for (int i = 0; i < 3; ++i)
-                    around[12 * size_t(n) + 4 * j + i] =
-                        counts(e, i) ? T(graph.other[n] > e ? m[3 * i + j] : m[3 * j + i]) : T(0);
+            for (int i = 0; i < 3; ++i) inverse[12 * size_t(e) + 4 * j + i] = T(inverted[3 * i + j]);
+    }
+
+    // Elements are worked on in parts, always the same ones.  Each pair is read once and adds to both its elements, of which
+    // the later may be another part's: what a part adds beyond its end it keeps apart, columns and knots each in one stretch.
+    struct Part {
+        int from, to, reach;  // its elements, and behind the last column it touches
+        std::vector<T> beyond, knots;
+    };
+
+    void plan() {
+        for (int from = 0; from < graph.elements; from += PART) {
+            Part part{from, std::min(from + PART, graph.elements), 0, {}, {}};
+            part.reach = part.to;
+            bool touches_knots = false;
+            for (int e = from; e < part.to; ++e)
+                for (int p = graph.own[e] + 1; p < last(e); ++p) {
+                    const int other = graph.pair[2 * size_t(p) + 1];
+                    if (other < graph.columns)
+                        part.reach = std::max(part.reach, other + 1);
+                    else if (other >= part.to)
+                        touches_knots = true;
+                }
+            part.beyond.resize(4 * size_t(part.reach - part.to));
+            if (touches_knots) part.knots.resize(4 * size_t(graph.elements - graph.columns));
+            parts.push_back(std::move(part));
         }
+    }
+
+    // Behind the last pair of which element e is the first.
+    int last(int e) const { return e + 1 < graph.elements ? graph.own[e + 1] : graph.pairs; }
+
+    // Curvature times x for the pairs whose first element is in a part.
+    void multiply(Part& part, const Field& x, Field& out) {
+        std::fill(part.beyond.begin(), part.beyond.end(), T(0));
+        std::fill(part.knots.begin(), part.knots.end(), T(0));
+        for (int e = part.from; e < part.to; ++e) out.set(e, Four(T(0)));
+        for (int e = part.from; e < part.to; ++e) {
+            const T* mine = &x.v[4 * size_t(e)];
+            const Four x0(mine[0]), x1(mine[1]), x2(mine[2]);
+            Four row0(T(0)), row1(T(0)), row2(T(0));
+            for (int p = graph.own[e]; p < last(e); ++p) {
+                const int other = graph.pair[2 * size_t(p) + 1];
+                const T* block = s.block + 9 * size_t(p);
+                // The fourth number of a row is another's: it meets a 0, or ends where nobody looks.
+                const Four b0 = Four::load(block), b1 = Four::load(block + 3), b2 = third_row(block);
+                const Four theirs = x.get(other);
+                row0 = row0 + b0 * theirs;
+                row1 = row1 + b1 * theirs;
+                row2 = row2 + b2 * theirs;
+                if (other == e) continue;
+                T* place = other < part.to             ? &out.v[4 * size_t(other)]
+                           : other < graph.columns ? &part.beyond[4 * size_t(other - part.to)]
+                                                   : &part.knots[4 * size_t(other - graph.columns)];
+                (Four::load(place) + (b0 * x0 + b1 * x1 + b2 * x2)).store(place);
+            }
+            T* place = &out.v[4 * size_t(e)];
+            const double* extra = s.extra + 3 * size_t(e);
+            const T* own = s.block + 9 * size_t(graph.own[e]);
+            const T sums[3] = {row0.sum(), row1.sum(), row2.sum()};
+            for (int i = 0; i < 3; ++i) {
+                const T lift = T(extra[i] + (own[4 * i] + extra[i]) * (s.damping + LIFT));
+                place[i] += sums[i] + lift * mine[i];
+            }
+        }
+    }
+
+    // The last row of a block, without reading past it.
+    static Four third_row(const T* block) {
+        T row[4] = {block[6], block[7], block[8], T(0)};
+        return Four::load(row);
     }
 
     static Four times(const T* columns, const T* v) {
@@ -225,13 +281,21 @@ class Solver {
     double apply(const Field& x, const std::vector<double>& y, Field& out, std::vector<double>& out_shared) {
         full = x;
         spread_tied(full);
+        share(int(parts.size()), [&](int a, int b) {
+            for (int p = a; p < b; ++p) multiply(parts[p], full, out);
+        });
+        for (const Part& part : parts) {
+            for (size_t n = 0; n < part.beyond.size(); ++n) out.v[4 * size_t(part.to) + n] += part.beyond[n];
+            for (size_t n = 0; n < part.knots.size(); ++n) out.v[4 * size_t(graph.columns) + n] += part.knots[n];
+        }
         share(graph.elements, [&](int a, int b) {
             for (int e = a; e < b; ++e) {
-                Four t = times(&own[12 * size_t(e)], &full.v[4 * size_t(e)]);
-                for (int n = graph.first[e]; n < graph.first[e + 1]; ++n)
-                    t = t + times(&around[12 * size_t(n)], &full.v[4 * size_t(graph.other[n])]);
+                Four t = out.get(e);
                 for (int k = 0; k < s.shared; ++k) t = t + Four(T(y[k])) * border[k].get(e);
-                out.set(e, t);
+                t.store(&out.v[4 * size_t(e)]);
+                for (int i = 0; i < 3; ++i)
+                    if (!counts(e, i)) out.v[4 * size_t(e) + i] = 0;
+                out.v[4 * size_t(e) + 3] = 0;
             }
         });
         gather_tied(out);
@@ -306,7 +370,8 @@ class Solver {
     const System<T>& s;
     const Graph& graph;
     const Share& share;
-    std::vector<T> own, inverse, around;
+    std::vector<T> inverse;
+    std::vector<Part> parts;
     Field full;
     std::vector<double> corner, coarse;
     std::vector<int> tied;
@@ -395,4 +460,5 @@ template int solve(const System<double>&, const double*, const double*, double*,
 template void covariance(const System<float>&, const int*, int, int, double*, const Share&);
 template void covariance(const System<double>&, const int*, int, int, double*, const Share&);
 
+}  // namespace STEMDISP_LEVEL
 }  // namespace stemdisp

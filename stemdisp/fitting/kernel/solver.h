@@ -5,6 +5,10 @@
 
 #include "tables.h"
 
+#ifndef STEMDISP_LEVEL
+#define STEMDISP_LEVEL baseline
+#endif
+
 namespace stemdisp {
 
 using Share = std::function<void(int, const std::function<void(int, int)>&)>;
@@ -26,6 +30,8 @@ struct System {
     double damping;             // added to the diagonal, relative to it
 };
 
+namespace STEMDISP_LEVEL {
+
 // Solves for the steps `x` (E, 3) and `y` (S) of gradients `g` (E, 3) and `h` (S) until the residual, in the norm of the
 // preconditioner, has fallen to `tolerance` of what it was; returns the number of iterations.
 //
@@ -40,4 +46,5 @@ int solve(const System<T>& s, const double* g, const double* h, double* x, doubl
 template <class T>
 void covariance(const System<T>& s, const int* near, int n, int m, double* result, const Share& share);
 
+}  // namespace STEMDISP_LEVEL
 }  // namespace stemdisp

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "kernels.h"
 #include "neighbours.h"
 #include "tables.h"
 
@@ -116,7 +117,7 @@ int solve_for_steps(const Neighbours& pairs, Array<const T, 2> blocks, Array<con
     s.height = height.data();
     s.damping = damping;
     nb::gil_scoped_release release;
-    return solve(s, gradient.data(), shared_gradient.data(), x.data(), y.data(), tolerance, most, sharing(threads));
+    return active->of<T>().solve(s, gradient.data(), shared_gradient.data(), x.data(), y.data(), tolerance, most, sharing(threads));
 }
 
 template <class T>
@@ -128,7 +129,7 @@ void covariances(const Neighbours& pairs, Array<const T, 2> blocks, Array<const 
         require(near.data()[k] >= 0 && near.data()[k] < pairs.elements, "near: out of range");
     const System<T> s = pairs.system<T>(blocks, extra, free, tied);
     nb::gil_scoped_release release;
-    covariance(s, near.data(), int(near.shape(0)), int(near.shape(1)), result.data(), sharing(threads));
+    active->of<T>().covariance(s, near.data(), int(near.shape(0)), int(near.shape(1)), result.data(), sharing(threads));
 }
 
 }  // namespace

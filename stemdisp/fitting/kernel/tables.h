@@ -46,10 +46,10 @@ struct Bins {
 
 // Which of E elements (columns, then knots) overlap, as numbered pairs i <= j: the later and the earlier neighbours of element
 // e are other[first[e]] to other[first[e + 1] - 1], ascending; entry: the number of that pair; own: that of e with itself.
-// Pairs from `knot_pairs` on are of two knots.
+// `pair` (pairs, 2) are sorted; from `knot_pairs` on they are of two knots.
 struct Graph {
-    int columns, elements, knot_pairs;
-    const int *first, *other, *entry, *own;
+    int columns, elements, knot_pairs, pairs;
+    const int *pair, *first, *other, *entry, *own;
 };
 
 }  // namespace stemdisp
