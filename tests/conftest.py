@@ -8,36 +8,35 @@ import pytest
 from stemdisp import backend
 from stemdisp.errors import DeviceError
 
-MIRRORS = "the fit stops up to 1e-4 px away from its mirror image: to be brought back to 1e-6"
-LIMITS = "not all of the limits of position, bias and slope that the compiled fit is built for are met"
-ENDS = "the two engines end up to 0.15 standard deviations apart, and in another order of columns up to 1e-4 px"
+FAINT = "at 50 counts K is up to 9 % short, and 10 to 25 % above the bound"
+SHAPE = "along [001] noise makes the tail 5 to 10 % too narrow, K moves 1 to 4 % too far and is up to 20 % above the bound"
+OXYGEN = "errors of oxygen are claimed 10 to 30 % too large or too small, or it is a little above the bound"
+SHARP = "at 5000 counts Ta is 13 % above the bound, and its error as much too small"
+JUST = "K is just above 1.10 times the bound"
+CAP = "the light of a cap feeds the tails of the columns beneath it"
+PROFILE = "a column is no sum of two Gaussians: K moves 3 to 5 % too far, by either calibration"
+MISSING = "a layer of four cells is off by two standard errors"
 
+FAMILY, EDGE = "accuracy/test_parametric.py::test_family[", "accuracy/test_parametric.py::test_"
 NOT_YET = {
-    "properties/test_directions.py::test_one_k_moved": "a K moved by 0.8 px reads 0.4 pm off, 0.15 are allowed",
-    "properties/test_directions.py::test_a_moved_reference": "a Ta moved reads 0.47 pm off, 0.3 are allowed",
-    "properties/test_symmetry.py::test_turned_images": MIRRORS,
-    "properties/test_turning.py": MIRRORS,
-    "properties/test_joint_fit.py": MIRRORS,
-    "properties/test_scaling.py::test_a_crop": "a crop differs by 0.12 px beside its frame, 0.02 are allowed",
-    "properties/test_scaling.py::test_brightness": "1.4e-6 px where 1e-6 are allowed",
-    "properties/test_scaling.py::test_the_number_type": MIRRORS,
-    "properties/test_symmetry.py::test_number_type": MIRRORS,
-    "unit/fitting/test_engines.py::test_fits_end": ENDS,
-    "unit/fitting/test_engines.py::test_steps_solve": "the kernel solves in single precision: 3e-4 are not reached",
-    "unit/fitting/test_engines.py::test_the_order": ENDS,
-    "unit/fitting/test_joint.py::test_a_mirrored": MIRRORS,
-    "unit/fitting/test_joint.py::test_bad_input": "two starts on one peak, or only missing pixels, spoil the fit",
-    "unit/stages/test_refine.py::test_the_fit_holds_together": "at some sizes a column of 100 still moves at the end",
-    "unit/stages/test_interface.py::test_automatic_at": "one direction of an edge along [11-2] is judged otherwise",
-    "unit/test_structure.py::test_the_table_measures": "a hand-made structure ends a little apart from its preset",
-    "accuracy/test_measured_images.py::test_half": "halves of the BaTiO3 image do not quite agree",
-    "accuracy/test_multislice.py::test_potassium": LIMITS,
-    "accuracy/test_multislice.py::test_slope": LIMITS,
-    "accuracy/test_multislice.py::test_tantalum": LIMITS,
-    "accuracy/test_parametric.py": LIMITS,
-    "accuracy/test_robustness.py": LIMITS,
-    "accuracy/test_stacks.py": LIMITS,
-    "accuracy/test_other_crystals.py": LIMITS,
+    FAMILY + "[001], tail 0, 50 counts, 0.2": FAINT,
+    FAMILY + "[001], tail 0.12, 50 counts": FAINT,
+    FAMILY + "[1-10], tail 0, 50 counts": FAINT,
+    FAMILY + "[1-10], tail 0.12, 50 counts, 0.2": FAINT,
+    FAMILY + "[001], tail 0, 500 counts, 0.2": OXYGEN,
+    FAMILY + "[1-10], tail 0, 500 counts, 0.2": OXYGEN,
+    FAMILY + "[1-10], tail 0.12, 500 counts": OXYGEN,
+    FAMILY + "[001], tail 0, 5000 counts, 0.2": JUST,
+    FAMILY + "[001], tail 0.12, 500": SHAPE,
+    FAMILY + "[1-10], tail 0.12, 5000 counts, 0.1": SHARP,
+    EDGE + "starts_are_forgotten[001-50.0]": FAINT,
+    EDGE + "slope_below_an_interface[1-10-tail0]": CAP,
+    EDGE + "layers_below_an_interface_have_no_bias[1-10-tail0]": CAP,
+    "accuracy/test_robustness.py::test_layer_means[under a cap": CAP,
+    "accuracy/test_robustness.py::test_layer_means[10 % of columns missing, seed 3": MISSING,
+    "accuracy/test_measured_images.py::test_half": "the mean of halves of the BaTiO3 image differs by up to 2.4 pm",
+    "accuracy/test_multislice.py::test_potassium_with_noise[0.5]": "K with noise is 4 % above what it may be",
+    "accuracy/test_multislice.py::test_slope_without": PROFILE,
 }
 """Beginnings of the names of tests that fail, or fail for some of their parameters, and why: the work that is left."""
 

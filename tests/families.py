@@ -15,7 +15,7 @@ import multislice_family
 import numpy as np
 from measure import Known, Pairs, Slope, columns_of, displacements, known, names, positions, slope, slope_of
 from numpy.typing import NDArray
-from scenes import JUDGING, MARGIN_A, Family, family_bound_pm, recipe, step_scene
+from scenes import JUDGING, MARGIN_A, PEAKS, Family, family_bound_pm, recipe, step_scene
 
 import stemdisp
 from stemdisp.errors import RecipeError
@@ -144,7 +144,8 @@ def on_family(
         analysis = stemdisp.analyse(image, alternative.of(base))
         cells.append(displacements(analysis, truth, MARGIN_A))
         for site in np.unique(truth.site).tolist():
-            pairs = positions(analysis, truth, site, MARGIN_A, held=True)
+            # What hides in the noise of the faintest images is marked as held, and not judged.
+            pairs = positions(analysis, truth, site, MARGIN_A, held=family.peak_counts > min(PEAKS))
             parts.setdefault(site, []).append((pairs, np.tile(moved, (len(pairs), 1))))
     bounds, sites = family_bound_pm(family), {}
     for site, found in parts.items():
