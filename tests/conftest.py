@@ -9,7 +9,9 @@ from stemdisp import backend
 from stemdisp.errors import DeviceError
 
 FAINT = "at 50 counts K is up to 9 % short, and 10 to 25 % above the bound"
-SHAPE = "along [001] noise makes the tail 5 to 10 % too narrow, K moves 1 to 4 % too far and is up to 20 % above the bound"
+SHAPE = (
+    "along [001] noise makes the tail 5 to 10 % too narrow, K moves 1 to 4 % too far and is up to 20 % above the bound"
+)
 OXYGEN = "errors of oxygen are claimed 10 to 30 % too large or too small, or it is a little above the bound"
 SHARP = "at 5000 counts Ta is 13 % above the bound, and its error as much too small"
 JUST = "K is just above 1.10 times the bound"

@@ -56,7 +56,8 @@ def adapted(
     expected = place(joint.state.xy)
     better = replace(problem, expected=expected, known=_spread(problem, joint, expected))
     stays = ~problem.free & (problem.led[:, 0] < 0)
-    state = replace(joint.state, xy=np.where(stays[:, None], expected, joint.state.xy))
+    # Whoever ran away while all was in motion may try again.
+    state = replace(joint.state, xy=np.where(stays[:, None], expected, joint.state.xy), free=problem.free)
     if estimate:
         used = joint.weight > 0
         expected = np.where(used, problem.image - joint.rest, 0)

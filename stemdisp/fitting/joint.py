@@ -58,12 +58,12 @@ WORSE, RISING = 1.02, 1.5
 DAMPED, UNDAMPED = 1e-2, 1e-4
 """Share of the curvature's diagonal that is added to it where a step was too long, and below which nothing is."""
 
-TAIL, TAIL_SPREAD, RATIO, RATIO_SPREAD = 0.1, 0.1, 2.2, 0.1
+TAIL, TAIL_SPREAD, RATIO, RATIO_SPREAD = 0.1, 0.05, 2.2, 0.1
 """Weight of the tail, width ratio of tail and core, and the spreads of the weight and of the ratio's logarithm, before
 the image says more: a tail too faint to measure has no ratio of its own, and without this the fit would creep along it
 for ever."""
 
-WIDTH_SPREAD = 0.3
+WIDTH_SPREAD = 0.1
 """Spread of the logarithm of groups' widths about that of the first: columns too faint to have a width get one."""
 
 

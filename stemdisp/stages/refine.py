@@ -77,7 +77,7 @@ APART_WIDTHS = 2.3
 BESIDE_A = 2.5
 """Oxygen columns nearer to the frame than this (angstrom) keep their place."""
 
-LIMIT = 0.35
+LIMIT = 0.45
 """How far a column may move from its start, as a share of the distance to its nearest neighbour in the crystal."""
 
 LOOSE = 10.0
