@@ -242,11 +242,13 @@ class _Descent:
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
         """The next state, how far each column moved (N,) in px, and which ran away."""
         gradient = self.engine.gradient(state, self.stride)
-        if gradient.chi2 > WORSE * self.chi2:
+        if gradient.chi2 > RISING * self.chi2 and self.before is not None:
+            # Far too long: the step is taken back, and the next one, in that direction, is a quarter of it.
+            state, gradient = self.before
+            self.settled = False
+            self.paces[1].shorten()
+        elif gradient.chi2 > WORSE * self.chi2:
             self.damping, self.settled = max(10 * self.damping, DAMPED), False
-            if gradient.chi2 > RISING * self.chi2 and self.before is not None:
-                # Far too long: the step is taken back.
-                state, gradient = self.before
         else:
             self.damping = 0.1 * self.damping if self.damping > UNDAMPED else 0.0
         self.before, self.chi2 = (state, gradient), gradient.chi2

@@ -37,3 +37,9 @@ class Pace:
         short = step * np.minimum(1.0, self.reach / np.maximum(length, 1e-300))[:, None]
         self._last = np.asarray(short, dtype=np.float64)
         return self._last
+
+    def shorten(self) -> None:
+        """Go a quarter as far as last time: those steps were too long."""
+        if self._last is not None:
+            self.reach = np.minimum(self.reach, 0.25 * np.linalg.norm(self._last, axis=1))
+            self._last = None
