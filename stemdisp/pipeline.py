@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -135,11 +136,12 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
     brightest = motif.sites[int(motif.contrast(positions).argmax())]
     if recipe.oxygen_in_haadf != "free" and signals[positions].contrast > 0:
         start = start.replace(xy=hold(start, lattice, brightest))
-    first = refine(signals[positions], start, lattice, recipe, device)
+    place = partial(hold, lattice=lattice, among=motif.material.reference)
+    first = refine(signals[positions], start, lattice, recipe, device, place=place)
     if start is not analysis.columns and brightest != motif.material.reference:
         # The brightest moves: oxygen placed among it would follow, and pull at it in turn.
-        start = start.replace(xy=hold(first, lattice, motif.material.reference))
-        first = refine(signals[positions], start, lattice, recipe, device)
+        start = start.replace(xy=place(first))
+        first = refine(signals[positions], start, lattice, recipe, device, place=place)
     by_signal = {positions: first}
     if oxygen != positions:
         # Where the first signal shows a shoulder only, its fit says less than the lattice does.

@@ -135,13 +135,23 @@ def fit(
     order = problem.order()
     back = np.argsort(order)
     anew = None if place is None else lambda xy: place(xy[back])[order]
-    found = _fit(problem.taken(order), state.taken(order), max_iterations, near, rough, curvature, anew, device)
+    found = _fit(
+        problem.taken(order),
+        state.taken(order),
+        max_iterations=max_iterations,
+        near=near,
+        rough=rough,
+        curvature=curvature,
+        place=anew,
+        device=device,
+    )
     return found.taken(back)
 
 
 def _fit(
     problem: Problem,
     state: State,
+    *,
     max_iterations: int,
     near: bool,
     rough: bool,
@@ -150,23 +160,9 @@ def _fit(
     device: Device,
 ) -> JointFit:
     width = float(np.exp(state.shape.log_sigma.min()))
-    runaway = np.zeros(len(problem.start), dtype=bool)
-    moved, iterations = np.full(len(problem.start), np.inf), 0
+    runaway, iterations = np.zeros(len(problem.start), dtype=bool), 0
     if not near:
-        engine, coarse = sums(problem, width, device), odd_stride(COARSEST * width)
-        held = linear(engine, state, coarse)
-        strength = np.abs(held.amplitude)
-        strong = strength > STRONG * np.quantile(strength, 0.9)
-        target = np.maximum(10 * problem.tolerance, ROUGH)
-        # Faint columns under the tails of bright ones wait until those are in place; what is known beforehand, longer.
-        for waiting in (~strong | np.isfinite(problem.known), np.isfinite(problem.known)):
-            held, moved = replace(held, free=problem.free & ~runaway & ~waiting), np.full(len(moved), np.inf)
-            descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
-            while iterations < max_iterations and (moved * descent.left >= target).mean() > FEW_LEFT:
-                held, moved, fled = descent.step(held, moved)
-                runaway |= fled
-                iterations += 1
-        state = _sharpened(problem, replace(held, free=problem.free & ~runaway), coarse)
+        state, runaway, iterations = _coarse(problem, state, width, max_iterations, device)
     if place is not None:
         problem = replace(problem, expected=place(state.xy))
         stays = (np.isfinite(problem.known) | ~problem.free) & (problem.led[:, 0] < 0)
@@ -203,6 +199,27 @@ def _fit(
         engine.name,
         curvature,
     )
+
+
+def _coarse(
+    problem: Problem, state: State, width: float, max_iterations: int, device: Device
+) -> tuple[State, NDArray[np.bool_], int]:
+    """The state on means of pixels, as single ones would show it, which columns ran away, and steps taken."""
+    engine, coarse = sums(problem, width, device), odd_stride(COARSEST * width)
+    runaway, iterations = np.zeros(len(problem.start), dtype=bool), 0
+    held = linear(engine, state, coarse)
+    strength = np.abs(held.amplitude)
+    strong = strength > STRONG * np.quantile(strength, 0.9)
+    target = np.maximum(10 * problem.tolerance, ROUGH)
+    # Faint columns under the tails of bright ones wait until those are in place; what is known beforehand, longer.
+    for waiting in (~strong | np.isfinite(problem.known), np.isfinite(problem.known)):
+        held, moved = replace(held, free=problem.free & ~runaway & ~waiting), np.full(len(runaway), np.inf)
+        descent = _Descent(problem, engine, coarse, coarse, damping=1e-2)
+        while iterations < max_iterations and (moved * descent.left >= target).mean() > FEW_LEFT:
+            held, moved, fled = descent.step(held, moved)
+            runaway |= fled
+            iterations += 1
+    return _sharpened(problem, replace(held, free=problem.free & ~runaway), coarse), runaway, iterations
 
 
 def _sharpened(problem: Problem, state: State, stride: int) -> State:
@@ -361,18 +378,6 @@ def initial_state(problem: Problem, sigma: Floats, tail: float = 0.0) -> State:
     shape = Shape(np.log(sigma), np.zeros(2), tail)
     background = np.full(len(knots[0]) * len(knots[1]), level)
     return State(problem.expected.copy(), np.zeros(len(problem.start)), background, shape, problem.free)
-
-
-def background_at(problem: Problem, state: State, xy: Floats) -> Floats:
-    """(N,) smooth background under positions (N, 2) px."""
-    knots = hats((problem.image.shape[0], problem.image.shape[1]), problem.spacing)
-    grid = state.background.reshape(len(knots[1]), len(knots[0]))
-    place = (xy - [knots[0][0], knots[1][0]]) / problem.spacing
-    first = np.clip(np.floor(place).astype(int), 0, np.array(grid.shape[::-1]) - 2)
-    u, v = (place - first).T
-    i, j = first.T
-    low = (1 - u) * grid[j, i] + u * grid[j, i + 1]
-    return np.asarray((1 - v) * low + v * ((1 - u) * grid[j + 1, i] + u * grid[j + 1, i + 1]))
 
 
 def _share(shape: Shape, step: Floats, pace: Pace) -> float:

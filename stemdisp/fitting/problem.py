@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .profile import Shape
+from .profile import Shape, evaluate
+from .tiles import hats
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,6 +29,9 @@ def variance_model(variance: tuple[float, float], faintest: float) -> tuple[floa
     offset, gain = variance
     return offset, gain, max(offset, 0.0) + gain * faintest
 
+
+AT_RIM = 0.005
+"""Height of a profile, relative to its peak, that may be left at the rim of its window."""
 
 SQUARE = 64.0
 """Side (px) of the squares by which columns are ordered."""
@@ -133,3 +137,23 @@ class State:
     def taken(self, order: Ints) -> State:
         """The same columns in another order."""
         return replace(self, xy=self.xy[order], amplitude=self.amplitude[order], free=self.free[order])
+
+
+def background_at(problem: Problem, state: State, xy: Floats) -> Floats:
+    """(N,) smooth background under positions (N, 2) px."""
+    knots = hats((problem.image.shape[0], problem.image.shape[1]), problem.spacing)
+    grid = state.background.reshape(len(knots[1]), len(knots[0]))
+    place = (xy - [knots[0][0], knots[1][0]]) / problem.spacing
+    first = np.clip(np.floor(place).astype(int), 0, np.array(grid.shape[::-1]) - 2)
+    u, v = (place - first).T
+    i, j = first.T
+    low = (1 - u) * grid[j, i] + u * grid[j, i + 1]
+    return np.asarray((1 - v) * low + v * ((1 - u) * grid[j + 1, i] + u * grid[j + 1, i + 1]))
+
+
+def confined(state: State, problem: Problem) -> bool:
+    """Whether the brightest columns' profile has ended at the rim of their window."""
+    widest = int(problem.radius.argmax())
+    sigma = float(np.exp(state.shape.log_sigma)[problem.group[widest]])
+    rim = np.array([problem.radius[widest]])
+    return bool(evaluate(state.shape, sigma, rim, np.zeros(1), np).value[0] <= AT_RIM)

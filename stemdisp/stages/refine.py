@@ -10,6 +10,7 @@ Covariances are the inverse curvature of the fit times its mean square residual.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +19,9 @@ from numpy.typing import NDArray
 from ..backend import CPU, Device
 from ..fitting.adapt import Adapted, adapted
 from ..fitting.discs import disc_sums
-from ..fitting.joint import JointFit, background_at, fit, initial_state
+from ..fitting.joint import JointFit, fit, initial_state
 from ..fitting.local import LocalFit, LocalProblem, fit_windows
-from ..fitting.problem import POISSON, UNIFORM, Problem, State
-from ..fitting.profile import evaluate
+from ..fitting.problem import POISSON, UNIFORM, Problem, State, background_at, confined
 from ..fitting.resolve import resolved
 from ..fitting.saturation import saturated
 from ..fitting.surround import inside_share, leaders_of, phantoms
@@ -33,7 +33,6 @@ from ..model.fit import Fit
 from ..model.lattice import Lattice
 from ..model.micrograph import Signal
 from ..recipe import RefineSection
-from .hold import hold
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,9 +40,6 @@ Ints = NDArray[np.int64]
 SIGMA_A, WIDTH_A = 0.5, (0.3, 1.4)
 """Width (angstrom) of a column, from thermal motion and probe of an aberration-corrected microscope, that the fit
 starts from where the image shows none; and between which limits it starts."""
-
-AT_RIM = 0.005
-"""Height of a profile, relative to its peak, that may be left at the rim of its window."""
 
 RADIUS_BRIGHT_A, RADIUS_FAINT_A, RADIUS_HELD_A = 4.0, 3.2, 2.2
 """Where profiles of bright, faint and held columns end (angstrom).  With 12 % of the peak in the tail, 3.2 and 2.2 for
@@ -100,7 +96,15 @@ WEAK_SNR, WEAK_SHARE = 3.0, 1 / 3
 """A column is weak below this many standard deviations, or this share of its site's median contrast."""
 
 
-def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection, device: Device = CPU) -> Columns:
+def refine(
+    signal: Signal,
+    columns: Columns,
+    lattice: Lattice,
+    recipe: RefineSection,
+    device: Device = CPU,
+    *,
+    place: Callable[[Columns], Floats] | None = None,
+) -> Columns:
     """Sub-pixel positions of all columns in one signal.
 
     Parameters
@@ -115,6 +119,9 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
         Weights, profile, oxygen in HAADF, background, window, tolerance, iterations.
     device
         Where the sums over pixels are computed.
+    place
+        Says from fitted columns where all belong (N, 2) px, for oxygen that the recipe holds there or near; None =
+        where ``columns`` have it.
 
     Returns
     -------
@@ -125,7 +132,12 @@ def refine(signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSec
     signal, excluded = _without_ceiling(signal)
     scale, width = 100 / float(lattice.scale_pm.mean()), _width(signal, columns, lattice)
     problem, n = _problem(signal, columns, lattice, recipe, width)
-    found = _joint(problem, columns, lattice, width, recipe, device)
+
+    def expected(xy: Floats) -> Floats:
+        placed = columns if place is None else columns.replace(xy=place(columns.replace(xy=xy[:n])))
+        return _expected(problem, placed)
+
+    found = _joint(problem, expected, width, recipe, device)
     problem, joint = found.problem, found.joint
     placed = np.isfinite(problem.known[:n])
     strength = lattice.motif.contrast(signal.name)[columns.site]
@@ -198,23 +210,23 @@ def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
     return float(np.clip(SIGMA_A * scale if np.isnan(seen) else seen, WIDTH_A[0] * scale, WIDTH_A[1] * scale))
 
 
+def _expected(problem: Problem, placed: Columns) -> Floats:
+    """(N, 2) where columns are expected, if oxygen belongs where it is ``placed``."""
+    n, expected = len(placed), problem.expected.copy()
+    anew = (problem.led[:n, 0] < 0) & (np.isfinite(problem.known[:n]) | ~problem.free[:n])
+    expected[:n][anew] = placed.xy[anew]
+    return expected
+
+
 def _joint(
-    problem: Problem, columns: Columns, lattice: Lattice, width: float, recipe: RefineSection, device: Device
+    problem: Problem, place: Callable[[Floats], Floats], width: float, recipe: RefineSection, device: Device
 ) -> Adapted:
     """The joint fit, with weights as the noise demands, and without a tail where a tail does not end within the window:
     such a tail takes the place of background and neighbours.
 
-    Wherever the reference columns are by then, oxygen is placed among them.
+    ``place`` says from where all columns are where they are expected.
     """
     sigma = np.full(int(problem.group.max()) + 1, width)
-    n = len(columns)
-    anew = np.flatnonzero((problem.led[:n, 0] < 0) & (np.isfinite(problem.known[:n]) | ~problem.free[:n]))
-
-    def place(xy: Floats) -> Floats:
-        expected = problem.expected.copy()
-        if len(anew):
-            expected[anew] = hold(columns.replace(xy=xy[:n]), lattice, lattice.motif.material.reference)[anew]
-        return expected
 
     def roughly(problem: Problem, start: State) -> JointFit:
         return fit(problem, start, max_iterations=recipe.max_iterations, rough=True, place=place, device=device)
@@ -222,23 +234,15 @@ def _joint(
     joint, tailed = None, problem.tail
     if tailed:
         start = initial_state(problem, sigma, TAIL_START)
-        tailed = _confined(start, problem)
+        tailed = confined(start, problem)
         if tailed:
             joint = roughly(problem, start)
-            tailed = _confined(joint.state, problem)
+            tailed = confined(joint.state, problem)
     if joint is None or not tailed:
         problem = replace(problem, tail=False)
         joint = roughly(problem, initial_state(problem, sigma))
     estimate = recipe.weights == "auto"
     return adapted(problem, joint, place, estimate=estimate, max_iterations=recipe.max_iterations, device=device)
-
-
-def _confined(state: State, problem: Problem) -> bool:
-    """Whether the brightest columns' profile has ended at the rim of their window."""
-    widest = int(problem.radius.argmax())
-    sigma = float(np.exp(state.shape.log_sigma)[problem.group[widest]])
-    rim = np.array([problem.radius[widest]])
-    return bool(evaluate(state.shape, sigma, rim, np.zeros(1), np).value[0] <= AT_RIM)
 
 
 def _shoulders(

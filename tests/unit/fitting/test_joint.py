@@ -10,8 +10,8 @@ from joint_scene import BRIGHT, DEVICES, FAINT, SHAPE, TRUE, drawn, found_in, gr
 
 from stemdisp.backend import Device
 from stemdisp.fitting.engine import Sums, built, sums
-from stemdisp.fitting.joint import background_at, fit, initial_state, linear
-from stemdisp.fitting.problem import POISSON, UNIFORM
+from stemdisp.fitting.joint import fit, initial_state, linear
+from stemdisp.fitting.problem import POISSON, UNIFORM, background_at
 
 
 @pytest.fixture(params=DEVICES)
