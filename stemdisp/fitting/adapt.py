@@ -60,9 +60,9 @@ def adapted(
     state = replace(joint.state, xy=np.where(stays[:, None], expected, joint.state.xy), free=problem.free)
     if estimate:
         used = joint.weight > 0
-        expected = np.where(used, problem.image - joint.rest, 0)
-        noise = estimate_noise(joint.rest, expected, used)
-        seen = sampled(expected, SPARSE)[sampled(used, SPARSE)]
+        level = np.where(used, problem.image - joint.rest, 0)
+        noise = estimate_noise(joint.rest, level, used)
+        seen = sampled(level, SPARSE)[sampled(used, SPARSE)]
         variance, reason = _variance(noise, float(np.median(seen)) if seen.size else 0.0)
         better = replace(better, variance=variance)
     again = fit(

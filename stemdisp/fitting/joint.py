@@ -163,10 +163,10 @@ def _fit(
     runaway, iterations = np.zeros(len(problem.start), dtype=bool), 0
     if not near:
         state, runaway, iterations = _coarse(problem, state, width, max_iterations, device)
-    if place is not None:
-        problem = replace(problem, expected=place(state.xy))
-        stays = (np.isfinite(problem.known) | ~problem.free) & (problem.led[:, 0] < 0)
-        state = replace(state, xy=np.where(stays[:, None] & ~near, problem.expected, state.xy))
+        if place is not None:
+            problem = replace(problem, expected=place(state.xy))
+            placed = (np.isfinite(problem.known) | ~problem.free) & (problem.led[:, 0] < 0)
+            state = replace(state, xy=np.where(placed[:, None], problem.expected, state.xy))
     problem = replace(problem, centre=state.xy)
     engine = sums(problem, width, device)
     descent = _Descent(problem, engine, 1, odd_stride(FINER * width), damping=0.0, curvature=curvature)
@@ -287,13 +287,9 @@ class _Descent:
         new, after, fled = _moved(self.problem, state, steps, self.paces)
         # A few that swing do not tell how all others go.
         last, now = (float(np.sqrt((np.minimum(step, SETTLED) ** 2).mean())) for step in (moved, after))
-        shrinking = now < SHRINKING * last
-        self.left = (
-            float(np.clip(now / max(last - now, 1e-3 * now, 1e-300), 1.0, MOST_LEFT))
-            if np.isfinite(moved).all()
-            else 1.0
-        )
-        if fresh and not shrinking and now > STILL and np.isfinite(moved).all():
+        shrinking, first = now < SHRINKING * last, not np.isfinite(moved).all()
+        self.left = 1.0 if first else float(np.clip(now / max(last - now, 1e-3 * now, 1e-300), 1.0, MOST_LEFT))
+        if fresh and not shrinking and now > STILL and not first:
             # What the frame cuts is sampled unevenly: from now on all pixels.
             self.curve = self.stride
         bent = new.shape.distance(state.shape)

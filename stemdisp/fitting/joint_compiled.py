@@ -22,7 +22,6 @@ from .tiles import SMOOTHNESS, SPARSE, averaged, hats, phase, sampled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
-_Pixels = tuple[NDArray[np.floating] | None, NDArray[np.floating] | None]
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class _Grid:
 
 @dataclass(frozen=True)
 class _Summed:
-    """Sums over the pixels of a grid at one state."""
+    """Sums over the pixels of a grid at one state, and image minus model and weight of each; None = not asked."""
 
     columns: Floats
     knots: Floats
@@ -63,6 +62,8 @@ class _Summed:
     blocks: NDArray[np.floating] | None
     border: Floats | None
     corner: Floats | None
+    rest: NDArray[np.floating] | None
+    weight: NDArray[np.floating] | None
 
 
 class CompiledSums:
@@ -139,9 +140,8 @@ class CompiledSums:
             grid.column,
         )
 
-    def _sum(self, state: State, stride: int, *, curvature: bool, pixels: bool = False) -> tuple[_Summed, _Pixels]:
-        """Sums over every ``stride``-th pixel, as engine.Sums says; image minus model and weight of all of them where
-        ``pixels``."""
+    def _sum(self, state: State, stride: int, *, curvature: bool, pixels: bool = False) -> _Summed:
+        """Sums over every ``stride``-th pixel, as engine.Sums says."""
         grid, shared = self.grid(stride), self.groups + 4
         found = _Summed(
             np.zeros((self.columns, 3)),
@@ -151,8 +151,9 @@ class CompiledSums:
             np.zeros((len(self.pairs), 9), dtype=self._dtype) if curvature else None,
             np.zeros((shared, self.elements, 3)) if curvature else None,
             np.zeros((shared, shared)) if curvature else None,
+            np.zeros_like(grid.image) if pixels else None,
+            np.zeros_like(grid.image) if pixels else None,
         )
-        rest, weight = (np.zeros_like(grid.image), np.zeros_like(grid.image)) if pixels else (None, None)
         _kernel.sum(
             self._tables(state, grid),
             self.neighbours,
@@ -164,34 +165,33 @@ class CompiledSums:
             found.blocks,
             found.border,
             found.corner,
-            rest,
-            weight,
+            found.rest,
+            found.weight,
             self.threads,
         )
         for values in (found.columns, found.knots, found.shape, found.blocks, found.border, found.corner):
             if values is not None and stride > 1:
                 values *= stride**2
         found.totals[0] *= stride**2
-        return found, (rest, weight)
+        return found
 
     def gradient(self, state: State, stride: int) -> Gradient:
         """Gradient over every ``stride``-th pixel."""
-        found, _ = self._sum(state, stride, curvature=False)
+        found = self._sum(state, stride, curvature=False)
         squares, pixels = (float(total) for total in found.totals)
         return Gradient(found.columns, found.knots, found.shape, squares, round(pixels))
 
     def curvature(self, state: State, stride: int) -> CompiledCurvature:
         """Curvature over every ``stride``-th pixel."""
-        found, _ = self._sum(state, stride, curvature=True)
+        found = self._sum(state, stride, curvature=True)
         assert found.blocks is not None and found.border is not None and found.corner is not None
         return CompiledCurvature(self, found.blocks, found.border, found.corner)
 
     def rest(self, state: State) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Image minus model, and weight (ny, nx), both zero where no pixel is used."""
-        _, (rest, weight) = self._sum(state, 1, curvature=False, pixels=True)
-        assert rest is not None and weight is not None
-        grid = self.grid(1)
-        return grid.seen(rest), grid.seen(weight)
+        found, grid = self._sum(state, 1, curvature=False, pixels=True), self.grid(1)
+        assert found.rest is not None and found.weight is not None
+        return grid.seen(found.rest), grid.seen(found.weight)
 
 
 class CompiledCurvature:

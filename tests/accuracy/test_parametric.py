@@ -19,6 +19,7 @@ from scenes import FAMILIES, JUDGING, MARGIN_A, PEAKS, TAILS, ZONES, Family, int
 import stemdisp
 from stemdisp.flags import Flag, usable
 from stemdisp.materials import Zone, format_indices
+from stemdisp.model.columns import Columns
 from stemdisp.scene import Look
 from stemdisp.synthetic import simulate
 
@@ -61,20 +62,34 @@ def test_family(family: Family) -> None:
     assert misses(on_family(family)) == []
 
 
+@cache
+def started_twice(zone: Zone, peak_counts: float) -> tuple[Columns, Columns, Any]:
+    """Columns of an image, the same with K and Ta started up to half a pixel beside where they were found, and which lie
+    away from the frame: at the very rim a start decides how much of a column is seen."""
+    image, truth, base, _ = family_images(Family(zone, 0.12, peak_counts, 10.0), JUDGING, whole=False)[0]
+    first, again = (columns_of(one) for one in restarted(image, base, off_px=0.5, seed=7))
+    return first, again, truth.within(first.xy, MARGIN_A)
+
+
 @pytest.mark.parametrize("peak_counts", PEAKS)
 @pytest.mark.parametrize("zone", ZONES, ids=format_indices)
 def test_starts_are_forgotten(zone: Zone, peak_counts: float) -> None:
-    """Every K and Ta started up to half a pixel beside where it was found is found there again, to a tenth of its
-    standard deviation in the mean; at the very rim a start decides how much of a column the frame shows."""
-    image, truth, base, _ = family_images(Family(zone, 0.12, peak_counts, 10.0), JUDGING, whole=False)[0]
-    first, again = (columns_of(one) for one in restarted(image, base, off_px=0.5, seed=7))
-    inner = truth.within(first.xy, MARGIN_A)
-    # Where the image says half of where oxygen is, whether it is held hangs on a hair.
-    trusted = usable(first.flags & ~int(Flag.HELD))
-    np.testing.assert_array_equal(trusted[inner], usable(again.flags & ~int(Flag.HELD))[inner])
-    moved = ((again.xy - first.xy) / first.xy_std)[trusted & inner]
+    """Every K and Ta is found again, to a tenth of its standard deviation."""
+    first, again, inner = started_twice(zone, peak_counts)
+    np.testing.assert_array_equal(first.usable[inner], again.usable[inner])
+    moved = ((again.xy - first.xy) / first.xy_std)[first.usable & inner]
     print(f"moved by {np.sqrt((moved**2).mean()):.3f} standard deviations, at most {np.abs(moved).max():.3f}")
-    assert np.sqrt((moved**2).mean()) < 0.1 and np.abs(moved).max() < 1.0
+    assert np.sqrt((moved**2).mean()) < 0.1 and np.abs(moved).max() < 0.5
+
+
+@pytest.mark.parametrize("peak_counts", PEAKS)
+@pytest.mark.parametrize("zone", ZONES, ids=format_indices)
+def test_starts_are_forgotten_in_the_mean(zone: Zone, peak_counts: float) -> None:
+    """The same of all together, whether oxygen of which the image says half is marked as held or not."""
+    first, again, inner = started_twice(zone, peak_counts)
+    both = usable(first.flags & ~int(Flag.HELD)) & usable(again.flags & ~int(Flag.HELD)) & inner
+    moved = ((again.xy - first.xy) / first.xy_std)[both]
+    assert both.sum() > 0.95 * (first.usable & inner).sum() and np.sqrt((moved**2).mean()) < 0.1
 
 
 def edges(not_yet: dict[str, str] | None = None) -> list[Any]:

@@ -24,11 +24,6 @@ from stemdisp.synthetic import simulate
 
 CATIONS = ("K", "Ta")
 
-AT_THE_LIMIT = pytest.mark.xfail(strict=False, reason="1.00 pm: rounding decides; the cap's atoms stand beside layer 0")
-MEANS = [
-    pytest.param(name, marks=AT_THE_LIMIT) if name == "under a cap, edge facing 200 degrees" else name
-    for name in ROBUST
-]
 LIMIT_PM = 1.0
 
 
@@ -39,7 +34,7 @@ def analysed(name: str) -> tuple[Analysis, Known]:
     return stemdisp.analyse(image, recipe(ROBUST[name])), known(truth)
 
 
-@pytest.mark.parametrize("name", MEANS)
+@pytest.mark.parametrize("name", ROBUST)
 def test_layer_means(name: str) -> None:
     """Every layer's mean within 1 pm of the truth, every cell in its own layer."""
     analysis, truth = analysed(name)

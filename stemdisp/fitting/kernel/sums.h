@@ -5,6 +5,7 @@
 // share a column must not be worked on at the same time.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "joint.h"
@@ -225,7 +226,7 @@ class BinSums {
             for (int n = 0; n < 3; ++n) weigh_row(column_row(c) + n * PIXELS, weighted + n * PIXELS, begin[c], end[c]);
             int at = graph.first[i];
             for (int d = c; d < columns; ++d) {
-                const int from = larger_of(begin[c], begin[d]), to = smaller_of(end[c], end[d]);
+                const int from = std::max(begin[c], begin[d]), to = std::min(end[c], end[d]);
                 const int slot = d == c ? graph.own[i] : find(i, listed[d], at);
                 if (slot < 0 || from >= to) continue;
                 dots<3, 3>(weighted, column_row(d), from, to, sums);
@@ -271,9 +272,6 @@ class BinSums {
             }
         }
     }
-
-    static int larger_of(int a, int b) { return a > b ? a : b; }
-    static int smaller_of(int a, int b) { return a < b ? a : b; }
 
     static STEMDISP_INLINE void add_to(T* place, L value) { (L::load(place) + value).store(place); }
 
