@@ -64,8 +64,8 @@ def test_family(family: Family) -> None:
 
 @cache
 def started_twice(zone: Zone, peak_counts: float) -> tuple[Columns, Columns, Any]:
-    """Columns of an image, the same with K and Ta started up to half a pixel beside where they were found, and which lie
-    away from the frame: at the very rim a start decides how much of a column is seen."""
+    """Columns of an image, the same with K and Ta started up to half a pixel beside where they were found, and which
+    lie away from the frame: at the very rim a start decides how much of a column is seen."""
     image, truth, base, _ = family_images(Family(zone, 0.12, peak_counts, 10.0), JUDGING, whole=False)[0]
     first, again = (columns_of(one) for one in restarted(image, base, off_px=0.5, seed=7))
     return first, again, truth.within(first.xy, MARGIN_A)
