@@ -18,9 +18,12 @@ Floats = NDArray[np.float64]
 FEWEST_SCATTERED = 30
 """Columns that tell how far they are scattered."""
 
-MEDIAN_ERROR = 1.65
-"""Relative standard deviation of a variance estimated by the median of the squares of two components, times the root of
-the number of columns."""
+CLIPPED, CLIPPED_SHARE = 2.5, 0.9776
+"""Standard deviations beyond which a component counts as so far away, and the share of a normal distribution's variance
+that is left."""
+
+UNSURE = 1.5
+"""Standard deviations more than found that a spread is taken to be: too tight a hold is worse than too loose."""
 
 SPREAD_STEP = 1.25
 """Factor between two spreads that are told apart."""
@@ -54,10 +57,15 @@ def adapted(
     columns known beforehand held as tightly as they are scattered about where ``place`` expects them by now."""
     noise, reason = None, "as the recipe says"
     expected = place(joint.state.xy)
-    better = replace(problem, expected=expected, known=_spread(problem, joint, expected))
-    stays = ~problem.free & (problem.led[:, 0] < 0)
+    scattered = joint.state.free & np.isfinite(problem.known) & np.isfinite(joint.beforehand)
+    departures = _departures(problem, joint, expected, scattered)
+    better = replace(problem, expected=expected, known=_spread(problem.known, departures, scattered))
+    xy = np.where((~problem.free & (problem.led[:, 0] < 0))[:, None], expected, joint.state.xy)
+    # Held otherwise, they come to rest elsewhere.
+    of_image = 1 / (1 + departures.noise / better.known[scattered] ** 2)
+    xy[scattered] = expected[scattered] + of_image[:, None] * departures.alone
     # Whoever ran away while all was in motion may try again.
-    state = replace(joint.state, xy=np.where(stays[:, None], expected, joint.state.xy), free=problem.free)
+    state = replace(joint.state, xy=xy, free=problem.free)
     if estimate:
         used = joint.weight > 0
         level = np.where(used, problem.image - joint.rest, 0)
@@ -96,24 +104,41 @@ def _variance(noise: Noise, typical: float) -> tuple[tuple[float, float], str]:
     return (typical * share / (1 - share), 1.0), f"pixels weigh 1 / expected variance: {known}"
 
 
-def _spread(problem: Problem, joint: JointFit, expected: Floats) -> Floats:
-    """(N,) px; what is known of positions beforehand, by how far the fit says they are scattered (empirical Bayes): the
-    variance of their departures from where they are ``expected``, less what counting noise gives."""
-    of = joint.state.free & np.isfinite(problem.known) & np.isfinite(joint.beforehand)
-    if of.sum() < FEWEST_SCATTERED:
-        return problem.known
+@dataclass(frozen=True)
+class _Departures:
+    """(n, 2) px how far columns stand from where they are expected in the image ``alone``, whatever was known
+    beforehand, and (n,) px^2 the variance of its ``noise`` in that."""
+
+    alone: Floats
+    noise: Floats
+
+
+def _departures(problem: Problem, joint: JointFit, expected: Floats, of: NDArray[np.bool_]) -> _Departures:
     share = np.clip(1 - joint.beforehand[of], 1e-6, 1 - 1e-6)  # of the image in what is known of a position
     alone = joint.expected[of] + (joint.state.xy[of] - joint.expected[of]) / share[:, None]
-    away = alone - expected[of]
-    # A median of squares is that of a normal distribution, whatever a few outliers do.
-    scatter = np.median(away**2, axis=0).mean() / 0.4549
-    noise = np.median(problem.known[of] ** 2 * (1 - share) / share)
-    before = float(problem.known[of].max())
-    # One standard deviation more than found: few columns tell it badly, and too tight a hold is worse than too loose.
-    unsure = MEDIAN_ERROR * scatter / np.sqrt(of.sum())
-    spread = float(np.sqrt(max(scatter - noise, 0.0) + unsure))
+    return _Departures(alone - expected[of], problem.known[of] ** 2 * (1 - share) / share)
+
+
+def _spread(known: Floats, departures: _Departures, of: NDArray[np.bool_]) -> Floats:
+    """(N,) px; what is ``known`` (N,) of positions beforehand, by how far the fit says they are scattered (empirical
+    Bayes): the variance of their departures from where they are expected, less what counting noise gives."""
+    if of.sum() < FEWEST_SCATTERED:
+        return known
+    # In units of its noise a departure does not depend on the amplitude that was found.
+    scatter = _clipped_mean(departures.alone**2 / departures.noise[:, None])
+    unsure = UNSURE * scatter / np.sqrt(of.sum())
+    spread = float(np.sqrt((max(scatter - 1, 0.0) + unsure) / np.mean(1 / departures.noise)))
+    before = float(known[of].max())
     if spread == 0:
-        return problem.known
+        return known
     # No finer than it is known, so that it does not depend on where the fit began.
     spread = before * SPREAD_STEP ** round(np.log(spread / before) / np.log(SPREAD_STEP))
-    return np.where(np.isfinite(problem.known), min(spread, before), np.inf)
+    return np.where(np.isfinite(known), min(spread, before), np.inf)
+
+
+def _clipped_mean(squares: Floats) -> float:
+    """Mean of squares of normal deviates, whatever a few outliers do."""
+    mean = float(np.median(squares)) / 0.4549
+    for _ in range(20):
+        mean = float(np.minimum(squares, CLIPPED**2 * mean).mean()) / CLIPPED_SHARE
+    return mean

@@ -52,6 +52,9 @@ MOST_LEFT = 10.0
 FAINT_TAIL = 0.02
 """Weight below which a tail keeps the width it has."""
 
+FAINT_SHARE = 0.1
+"""A column fainter than this share of others like it counts as so faint where its amplitude divides."""
+
 WORSE, RISING = 1.02, 1.5
 """A mean square residual that grows by these factors in one step: the step was too long, or far too long."""
 
@@ -252,24 +255,25 @@ class _Descent:
         self.left = 1.0
         # How much the shape has changed and still may.
         self.bent = np.inf
-        self.chi2, self.settled, self.tailed = np.inf, curvature is not None, False
+        self.misfit, self.settled, self.tailed = np.inf, curvature is not None, False
         self.factor: Factor | None = None
-        self.before: tuple[State, Gradient] | None = None
+        self.before: tuple[State, Gradient, Known, float] | None = None
 
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
         """The next state, how far each column moved (N,) in px, and which ran away."""
         gradient = self.engine.gradient(state, self.stride)
-        if gradient.chi2 > RISING * self.chi2 and self.before is not None:
+        known = _known(self.problem, state, gradient.chi2)
+        misfit = gradient.chi2 + float(_held(self.problem, state, known).sum()) / max(gradient.pixels, 1)
+        if misfit > RISING * self.misfit and self.before is not None:
             # Far too long: the step is taken back, and the next one, in that direction, is a quarter of it.
-            state, gradient = self.before
+            state, gradient, known, misfit = self.before
             self.settled = False
             self.paces[1].shorten()
-        elif gradient.chi2 > WORSE * self.chi2:
+        elif misfit > WORSE * self.misfit:
             self.damping, self.settled = max(10 * self.damping, DAMPED), False
         else:
             self.damping = 0.1 * self.damping if self.damping > UNDAMPED else 0.0
-        self.before, self.chi2 = (state, gradient), gradient.chi2
-        known = _known(self.problem, state, gradient.chi2)
+        self.before, self.misfit = (state, gradient, known, misfit), misfit
         scaled = _towards_known(self.problem, state, gradient, known)
         # A tail that would have to be negative is held.
         tailed = self.problem.tail and not (state.shape.tail == 0 and gradient.shape[-2] <= 0)
@@ -293,7 +297,8 @@ class _Descent:
             # What the frame cuts is sampled unevenly: from now on all pixels.
             self.curve = self.stride
         bent = new.shape.distance(state.shape)
-        self.bent = self.left * bent
+        # What is held back by damping is not at rest.
+        self.bent = self.left * bent if self.damping == 0 else np.inf
         near = float(np.sqrt((after**2).mean())) < SETTLED and bent < SETTLED_SHAPE
         self.settled = bool(shrinking and near and not fled.any())
         return new, after, fled
@@ -325,9 +330,33 @@ def _towards_known(problem: Problem, state: State, gradient: Gradient, known: Kn
     """The gradient with the pull of what is known beforehand."""
     columns, shape = gradient.columns.copy(), gradient.shape.copy()
     columns[:, 1:] += known.position[:, None] * (problem.expected - state.xy)
-    away = [0, 0, state.shape.tail - TAIL, state.shape.log_ratio - np.log(RATIO)]
-    shape -= known.shape @ np.concatenate([state.shape.log_sigma, away])
+    columns[:, 0] -= _bribe(state, _held(problem, state, known))
+    others = [0, 0, state.shape.tail - TAIL, state.shape.log_ratio - np.log(RATIO)]
+    shape -= known.shape @ np.concatenate([state.shape.log_sigma, others])
     return replace(gradient, columns=columns, shape=shape)
+
+
+def _held(problem: Problem, state: State, known: Known) -> Floats:
+    """(N,) energy in what is known of positions."""
+    held = known.position * ((problem.expected - state.xy) ** 2).sum(axis=1)
+    return np.asarray(np.where(state.free, held, 0))
+
+
+def _bribe(state: State, held: Floats) -> Floats:
+    """(N,) how strongly amplitudes are drawn up by the energy ``held`` (N,) in what is known of positions.
+
+    The brighter a model has a column, the less it is held back from where noise draws it, and the better it fits: in
+    each column far less than its error, but alike in all, and thousands of them bend what they share, as tails do.
+    With R the image's curvature by the position, about amplitude^2, and K that of what is known, the least squares
+    depend on R as K (noise) / (R + K) does; this is their slope (the case of Neyman and Scott 1948, doi
+    10.2307/1914288).
+    """
+    there = state.free & (held > 0)
+    if not there.any():
+        return np.zeros(len(held))
+    strength = np.abs(state.amplitude)
+    strength = np.maximum(strength, FAINT_SHARE * float(np.median(strength[there])))
+    return np.where(there & (strength > 0), held / np.where(strength > 0, np.copysign(strength, state.amplitude), 1), 0)
 
 
 def _moved(

@@ -41,9 +41,9 @@ SIGMA_A, WIDTH_A = 0.5, (0.3, 1.4)
 """Width (angstrom) of a column, from thermal motion and probe of an aberration-corrected microscope, that the fit
 starts from where the image shows none; and between which limits it starts."""
 
-RADIUS_BRIGHT_A, RADIUS_FAINT_A, RADIUS_HELD_A = 4.0, 3.2, 2.2
-"""Where profiles of bright, faint and held columns end (angstrom).  With 12 % of the peak in the tail, 3.2 and 2.2 for
-the first two stretch displacements by 6 %; these do by 1 %."""
+RADIUS_BRIGHT_A, RADIUS_FAINT_A = 4.0, 3.2
+"""Where profiles of bright and of faint columns end (angstrom).  With 12 % of the peak in the tail, 3.2 and 2.2 stretch
+displacements by 6 %; these do by 1 %."""
 
 FAINT = 0.3
 """Contrast relative to the brightest site below which a site is faint."""
@@ -293,8 +293,7 @@ def _problem(
         free &= ~(motif.oxygen[site] & beside)
     group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
     tail = recipe.profile == "tailed" and signal.contrast > 0
-    held = ~free & motif.oxygen[site]
-    radius = np.select([held, strength[site] < FAINT], [RADIUS_HELD_A, RADIUS_FAINT_A], RADIUS_BRIGHT_A) * scale
+    radius = np.where(strength[site] < FAINT, RADIUS_FAINT_A, RADIUS_BRIGHT_A) * scale
     leaders, beside = leaders_of(xy, site, free, cut, lattice.cell)
     problem = Problem(
         image=signal.image,
