@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..backend import CPU, Device
 from .engine import Curvature, Factor, Gradient, Known, Steps, Sums, sums
 from .pace import Pace
+from .prior import energy, prior, towards_prior
 from .problem import Problem, State
 from .profile import Shape
 from .tiles import COARSEST, FINER, SPARSE, hats, odd_stride, sampled
@@ -52,22 +53,11 @@ MOST_LEFT = 10.0
 FAINT_TAIL = 0.02
 """Weight below which a tail keeps the width it has."""
 
-FAINT_SHARE = 0.1
-"""A column fainter than this share of others like it counts as so faint where its amplitude divides."""
-
 WORSE, RISING = 1.02, 1.5
 """A mean square residual that grows by these factors in one step: the step was too long, or far too long."""
 
 DAMPED, UNDAMPED = 1e-2, 1e-4
 """Share of the curvature's diagonal that is added to it where a step was too long, and below which nothing is."""
-
-TAIL, TAIL_SPREAD, RATIO, RATIO_SPREAD = 0.1, 0.05, 2.2, 0.1
-"""Weight of the tail, width ratio of tail and core, and the spreads of the weight and of the ratio's logarithm, before
-the image says more: a tail too faint to measure has no ratio of its own, and without this the fit would creep along it
-for ever."""
-
-WIDTH_SPREAD = 0.1
-"""Spread of the logarithm of groups' widths about that of the first: columns too faint to have a width get one."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +174,7 @@ def _fit(
     squares = float(np.einsum("yx,yx,yx->", weight, rest, rest, dtype=np.float64))
     chi2 = squares / max(float(used - 3 * state.free.sum() - len(state.background)), 1.0)
     curvature = descent.curvature or engine.curvature(state, descent.curve)
-    covariance = curvature.covariance(state, _known(problem, state, chi2)) * chi2
+    covariance = curvature.covariance(state, prior(problem, state, chi2)) * chi2
     with np.errstate(invalid="ignore"):
         beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     moving = moved >= MOVING * problem.tolerance
@@ -262,8 +252,8 @@ class _Descent:
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
         """The next state, how far each column moved (N,) in px, and which ran away."""
         gradient = self.engine.gradient(state, self.stride)
-        known = _known(self.problem, state, gradient.chi2)
-        misfit = gradient.chi2 + float(_held(self.problem, state, known).sum()) / max(gradient.pixels, 1)
+        known = prior(self.problem, state, gradient.chi2)
+        misfit = gradient.chi2 + float(energy(self.problem, state, known).sum()) / max(gradient.pixels, 1)
         if misfit > RISING * self.misfit and self.before is not None:
             # Far too long: the step is taken back, and the next one, in that direction, is a quarter of it.
             state, gradient, known, misfit = self.before
@@ -274,7 +264,7 @@ class _Descent:
         else:
             self.damping = 0.1 * self.damping if self.damping > UNDAMPED else 0.0
         self.before, self.misfit = (state, gradient, known, misfit), misfit
-        scaled = _towards_known(self.problem, state, gradient, known)
+        scaled = towards_prior(self.problem, state, gradient, known)
         # A tail that would have to be negative is held.
         tailed = self.problem.tail and not (state.shape.tail == 0 and gradient.shape[-2] <= 0)
         fresh = self.curvature is None or not self.settled
@@ -311,52 +301,6 @@ class _Descent:
         shape_free[-4:-2] = not round_
         shape_free[-2:] = tailed, tailed and state.shape.tail > FAINT_TAIL
         return self.curvature.factorise(state, shape_free, known, self.damping)
-
-
-def _known(problem: Problem, state: State, chi2: float) -> Known:
-    """What is known beforehand, in units of a curvature whose inverse times ``chi2`` is a covariance."""
-    groups = len(state.shape.log_sigma)
-    shape = np.zeros((groups + 4, groups + 4))
-    shape[-2, -2], shape[-1, -1] = chi2 / TAIL_SPREAD**2, chi2 / RATIO_SPREAD**2
-    alike = chi2 / WIDTH_SPREAD**2
-    others = np.arange(1, groups)
-    shape[0, 0] = alike * len(others)
-    shape[others, others] = alike
-    shape[0, others] = shape[others, 0] = -alike
-    return Known(chi2 / problem.known**2, shape)
-
-
-def _towards_known(problem: Problem, state: State, gradient: Gradient, known: Known) -> Gradient:
-    """The gradient with the pull of what is known beforehand."""
-    columns, shape = gradient.columns.copy(), gradient.shape.copy()
-    columns[:, 1:] += known.position[:, None] * (problem.expected - state.xy)
-    columns[:, 0] -= _bribe(state, _held(problem, state, known))
-    others = [0, 0, state.shape.tail - TAIL, state.shape.log_ratio - np.log(RATIO)]
-    shape -= known.shape @ np.concatenate([state.shape.log_sigma, others])
-    return replace(gradient, columns=columns, shape=shape)
-
-
-def _held(problem: Problem, state: State, known: Known) -> Floats:
-    """(N,) energy in what is known of positions."""
-    held = known.position * ((problem.expected - state.xy) ** 2).sum(axis=1)
-    return np.asarray(np.where(state.free, held, 0))
-
-
-def _bribe(state: State, held: Floats) -> Floats:
-    """(N,) how strongly amplitudes are drawn up by the energy ``held`` (N,) in what is known of positions.
-
-    The brighter a model has a column, the less it is held back from where noise draws it, and the better it fits: in
-    each column far less than its error, but alike in all, and thousands of them bend what they share, as tails do.
-    With R the image's curvature by the position, about amplitude^2, and K that of what is known, the least squares
-    depend on R as K (noise) / (R + K) does; this is their slope (the case of Neyman and Scott 1948, doi
-    10.2307/1914288).
-    """
-    there = state.free & (held > 0)
-    if not there.any():
-        return np.zeros(len(held))
-    strength = np.abs(state.amplitude)
-    strength = np.maximum(strength, FAINT_SHARE * float(np.median(strength[there])))
-    return np.where(there & (strength > 0), held / np.where(strength > 0, np.copysign(strength, state.amplitude), 1), 0)
 
 
 def _moved(
