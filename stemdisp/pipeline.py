@@ -22,6 +22,7 @@ from .stages.basis import basis, fit_lattice
 from .stages.blank import Part, blank
 from .stages.cells import cells
 from .stages.combine import combine
+from .stages.decay import decay
 from .stages.displacement import displacement
 from .stages.edit import edit
 from .stages.find import find
@@ -32,6 +33,7 @@ from .stages.polarization import polarization
 from .stages.quality import quality
 from .stages.refine import refine
 from .stages.register import register
+from .stages.vacancies import vacancies
 
 MOST_CRYSTALS = 6
 """Crystals in one image after which no more are looked for."""
@@ -203,11 +205,33 @@ def _polarization(analysis: Analysis, device: Device) -> Analysis:
     return analysis.having(polarization=field)
 
 
+def _vacancies(analysis: Analysis, device: Device) -> Analysis:
+    if analysis.displacement is None or analysis.interface is None:
+        return analysis.having(vacancies=None)
+    assert analysis.columns and analysis.lattice and analysis.cells and analysis.micrograph.pixel_size
+    found = vacancies(
+        analysis.columns,
+        analysis.lattice,
+        analysis.cells,
+        analysis.interface,
+        analysis.displacement.offset_cells,
+        analysis.micrograph.pixel_size,
+        analysis.recipe.layers,
+    )
+    return analysis.having(vacancies=found)
+
+
 def _layers(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None or analysis.interface is None:
         return analysis.having(profile=None)
-    profile = layers(analysis.displacement, analysis.polarization, analysis.interface, analysis.recipe.layers)
+    profile = layers(
+        analysis.displacement, analysis.polarization, analysis.interface, analysis.vacancies, analysis.recipe.layers
+    )
     return analysis.having(profile=profile)
+
+
+def _decay(analysis: Analysis, device: Device) -> Analysis:
+    return analysis.having(decay=None if analysis.profile is None else decay(analysis.profile))
 
 
 def _quality(analysis: Analysis, device: Device) -> Analysis:
@@ -233,7 +257,9 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "interface": (_interface, ("interface", "interfaces")),
     "displacement": (_displacement, ("displacement", "regions")),
     "polarization": (_polarization, ("polarization",)),
+    "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
+    "decay": (_decay, ()),
     "quality": (_quality, ()),
 }
 """Stage name -> what it does, and the recipe sections that only it and later stages depend on."""

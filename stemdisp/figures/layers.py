@@ -20,7 +20,7 @@ from .style import FAINT, INK, NORMAL_COLOUR, OXYGEN_COLOUR, PARALLEL_COLOUR
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0}
 """A legend beside the axes, where it hides no data."""
 
-REFERENCE_COLOUR = "#e9e9e9"
+REFERENCE_COLOUR, VACANCY_COLOUR = "#e9e9e9", "#f3e3ee"
 
 Floats = NDArray[np.float64]
 
@@ -79,6 +79,7 @@ def draw_profile(ax: Axes, profile: Profile, *, bulk_from: int | None = None, la
     """
     layer = profile.layer.astype(float)
     _prepare(ax, layer, bulk_from, zero=0.0)
+    poor = _draw_poor(ax, profile)
     bands = [
         _draw_band(ax, layer, profile.parallel_pm, profile.parallel_sd_pm, PARALLEL_COLOUR),
         _draw_band(ax, layer, profile.normal_pm, profile.normal_sd_pm, NORMAL_COLOUR),
@@ -103,11 +104,34 @@ def draw_profile(ax: Axes, profile: Profile, *, bulk_from: int | None = None, la
             label="normal to it, outwards",
         ),
     ]
+    unsure = _draw_unsure(ax, profile)
     ax.set_ylabel("displacement (pm)")
     if labelled:
         ax.set_xlabel("layer (0 = outermost)")
-    ax.legend(handles=[*lines, *_explanations(bulk_from is not None)], **BESIDE)
+    ax.legend(handles=[*lines, *unsure, *_explanations(bulk_from is not None), *poor], **BESIDE)
     return [*bands, *(line[0] for line in lines)]
+
+
+def _draw_poor(ax: Axes, profile: Profile) -> list[Artist]:
+    """Shade the layers that are rich in vacancies; the entry of the legend, if there are any."""
+    poor = profile.layer[np.nan_to_num(profile.vacancy_rich) > 0]
+    for layer in poor:
+        ax.axvspan(layer - 0.5, layer + 0.5, color=VACANCY_COLOUR, lw=0, zorder=0)
+    return [Patch(color=VACANCY_COLOUR, lw=0, label="vacancy-rich (O contrast)")] if len(poor) else []
+
+
+def _draw_unsure(ax: Axes, profile: Profile) -> list[Artist]:
+    """Hollow marks where the mean vector does not stand above its error."""
+    unsure = profile.significant == 0
+    hollow: dict[str, Any] = {"s": 9, "facecolors": "white", "linewidths": 0.8, "zorder": 5}
+    for mean, colour, marker in (
+        (profile.parallel_pm, PARALLEL_COLOUR, "o"),
+        (profile.normal_pm, NORMAL_COLOUR, "s"),
+    ):
+        ax.scatter(profile.layer[unsure], mean[unsure], edgecolors=colour, marker=marker, **hollow)
+    if not unsure.any():
+        return []
+    return [Line2D([], [], color=FAINT, marker="o", mfc="white", ms=3.5, ls="", label="hollow: not significant (5 %)")]
 
 
 def _explanations(reference: bool) -> list[Artist]:

@@ -30,15 +30,16 @@ from ..model.fit import Fit
 from ..model.interface import Interface
 from ..model.lattice import Lattice
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
-from ..model.profile import Profile
+from ..model.profile import Decay, Profile
 from ..model.quality import Check, Quality
+from ..model.vacancies import Vacancies
 from .text import one_line
 
 NOUNS: dict[str, type[Any]] = {
     noun.__name__: noun
     for noun in (
-        *(Analysis, Atom, Check, Columns, Fit, InputFile, Interface, Lattice, Material, Micrograph, Motif, PixelSize),
-        *(Profile, Quality, Signal, UnitCells, VectorField),
+        *(Analysis, Atom, Check, Columns, Decay, Fit, InputFile, Interface, Lattice, Material, Micrograph, Motif),
+        *(PixelSize, Profile, Quality, Signal, UnitCells, Vacancies, VectorField),
     )
 }
 

@@ -184,6 +184,20 @@ def interface(analysis: Analysis) -> dict[str, Any] | None:
     }
 
 
+def oxygen(analysis: Analysis) -> dict[str, Any] | None:
+    """Which layers are poor in oxygen, and how that was measured; None where there are no layers."""
+    if analysis.vacancies is None or analysis.profile is None:
+        return None
+    poor = analysis.profile.vacancy_rich == 1
+    return {"vacancy_rich_layers": analysis.profile.layer[poor], "sentence": analysis.vacancies.sentence}
+
+
+def significant_layers(analysis: Analysis) -> NDArray[np.int64] | None:
+    """Layers whose mean displacement stands above its error; None where there are no layers."""
+    profile = analysis.profile
+    return None if profile is None else profile.layer[profile.significant == 1]
+
+
 def summary(analysis: Analysis) -> dict[str, Any]:
     """Everything of summary.json as plain data (lists, numbers, text, None)."""
     micrograph, checks = analysis.micrograph, analysis.quality.checks if analysis.quality else ()
@@ -206,6 +220,9 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "displacement": plain(mean_displacement(analysis)),
         "precision": plain(precision(analysis)),
         "interface": plain(interface(analysis)),
+        "significant_layers": plain(significant_layers(analysis)),
+        "decay": None if analysis.decay is None else plain(vars(analysis.decay)),
+        "oxygen": plain(oxygen(analysis)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),
         "seconds": plain(dict(analysis.seconds)),

@@ -13,8 +13,9 @@ from .fields import VectorField
 from .interface import Interface
 from .lattice import Lattice
 from .micrograph import Micrograph
-from .profile import Profile
+from .profile import Decay, Profile
 from .quality import Quality
+from .vacancies import Vacancies
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Analysis:
     interface: Interface | None = None
     displacement: VectorField | None = None
     polarization: VectorField | None = None
+    vacancies: Vacancies | None = None
     profile: Profile | None = None
+    decay: Decay | None = None
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -15,8 +15,12 @@ class Profile:
     """One row a layer (L rows), outermost first; NaN where a quantity does not exist.
 
     ``normal`` points out of the crystal, ``parallel`` is it turned 90 degrees clockwise as seen. ``_sd`` is the
-    scatter of the cells, ``_sem`` the standard error of their mean. ``magnitude_pm`` and ``polarization_uC_cm2`` are
-    the length of the mean vector. ``coherence`` is the mean resultant length of the directions, ``p_value`` Rayleigh's.
+    scatter of the cells, ``_sem`` the standard error of their mean, with what neighbours err together and with that of
+    the reference that was subtracted. ``magnitude_pm`` and ``polarization_uC_cm2`` are the length of the mean vector,
+    ``magnitude_sem_pm`` is from a bootstrap over the cells. ``coherence`` is the mean resultant length of the
+    directions, ``p_value`` Rayleigh's. ``shift_p_value`` is the level at which the mean vector is not zero, and
+    ``significant`` (1, 0) says for which layers that is believed. What is said of
+    oxygen and of the expansion is that of :class:`~stemdisp.model.vacancies.Vacancies`.
     """
 
     layer: NDArray[np.int64]
@@ -35,6 +39,12 @@ class Profile:
     o_contrast: Floats
     o_contrast_sem: Floats
     vacancy_rich: Floats
+    magnitude_sem_pm: Floats
+    shift_p_value: Floats
+    significant: Floats
+    o_contrast_p_value: Floats
+    expansion_pm: Floats
+    expansion_sem_pm: Floats
 
     def __len__(self) -> int:
         return len(self.layer)
@@ -42,3 +52,24 @@ class Profile:
     def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
         """Field name -> array, in the order of the fields."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True)
+class Decay:
+    """Displacements that fall off exponentially with the distance d from the interface: amplitude x exp(-d / length).
+
+    normal_pm, parallel_pm
+        Amplitudes at the interface, with standard errors.
+    length_nm, length_std_nm
+        Over which the displacement falls to 1/e.
+    chi2
+        Mean square of what the layers differ by from it, in their standard errors.
+    """
+
+    normal_pm: float
+    normal_std_pm: float
+    parallel_pm: float
+    parallel_std_pm: float
+    length_nm: float
+    length_std_nm: float
+    chi2: float

@@ -162,6 +162,8 @@ def layers(analysis: Analysis) -> list[Row]:
             "polarization": fixed(profile.polarization_uC_cm2[i], 2),
             "coherence": fixed(profile.coherence[i], 2),
             "p": p_value(profile.p_value[i]),
+            "displaced": bool(np.nan_to_num(profile.significant[i]) > 0),
+            "shift_p": p_value(profile.shift_p_value[i]),
             "oxygen": with_error(profile.o_contrast[i], profile.o_contrast_sem[i]),
             "poor": bool(np.nan_to_num(profile.vacancy_rich[i]) > 0),
             "reference": int(profile.layer[i]) in reference,
@@ -224,7 +226,8 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
             one.assumption.replace("+-", "±")
             for one in (field, analysis.polarization)
             if one is not None and one.assumption
-        ],
+        ]
+        + ([analysis.vacancies.sentence] if analysis.vacancies is not None else []),
         "pictures": pictures(figures),
         "layers": layers(analysis),
         "layers_left_out": max(0, len(profile) - LAYERS_SHOWN) if profile is not None else 0,

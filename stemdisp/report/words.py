@@ -9,7 +9,7 @@ import numpy as np
 
 from ..materials import parse_zone
 from ..model.analysis import Analysis
-from ..model.profile import Profile
+from ..model.profile import Decay, Profile
 
 NOTHING = "–"
 """Stands where a number does not exist."""
@@ -117,6 +117,61 @@ def strongest_layer(profile: Profile | None) -> int | None:
     return int(np.nanargmax(profile.magnitude_pm))
 
 
+def numbers_of(layers: Sequence[int]) -> str:
+    """Numbers of layers, runs shortened.
+
+    >>> numbers_of([3]), numbers_of([0, 1, 2, 5]), numbers_of([4, 5])
+    ('layer 3', 'layers 0 to 2 and 5', 'layers 4 and 5')
+    """
+    runs: list[list[int]] = []
+    for one in layers:
+        if runs and one == runs[-1][-1] + 1:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    shown = [f"{run[0]} to {run[-1]}" if len(run) > 2 else " and ".join(map(str, run)) for run in runs]
+    listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"layer{'' if len(layers) == 1 else 's'} {listed}"
+
+
+def _displaced(profile: Profile) -> str:
+    """Which layers are displaced at all."""
+    tested = np.isfinite(profile.significant)
+    if not tested.any():
+        return ""
+    believed = [int(n) for n in profile.layer[profile.significant == 1]]
+    if not believed:
+        return f"None of {count(int(tested.sum()), 'layer')} has a mean displacement that stands above its error."
+    return (
+        f"The mean displacement stands above its error in {numbers_of(believed)} of "
+        f"{int(tested.sum())} (false discoveries held at 5{JOIN}%)."
+    )
+
+
+def _decay(decay: Decay | None) -> str:
+    if decay is None:
+        return ""
+    length = with_error(decay.length_nm, decay.length_std_nm, "nm")
+    return (
+        f"It dies away over {length} from {with_error(decay.parallel_pm, decay.parallel_std_pm, 'pm')} parallel to the "
+        f"interface and {with_error(decay.normal_pm, decay.normal_std_pm, 'pm')} outwards at it."
+    )
+
+
+def _oxygen(profile: Profile) -> str:
+    """Where oxygen columns are fainter than in the bulk."""
+    if not np.isfinite(profile.vacancy_rich).any():
+        return ""
+    poor = [int(n) for n in profile.layer[profile.vacancy_rich == 1]]
+    if not poor:
+        return "Oxygen columns are nowhere clearly fainter than in the bulk."
+    lowest = float(np.nanmin(profile.o_contrast))
+    return (
+        f"Oxygen columns are fainter than in the bulk in {numbers_of(poor)}, down to {number(lowest, 2)} of it: a sign "
+        "of vacancies, no measure of how many."
+    )
+
+
 def layer_sentence(profile: Profile, row: int) -> str:
     """Where and how large the displacement of one layer is."""
     depth = profile.distance_nm[row]
@@ -187,4 +242,6 @@ def paragraph(analysis: Analysis) -> str:
     parts = [_columns(analysis), _cells(analysis), _interface(analysis)]
     if analysis.profile is not None and row is not None:
         parts.append(f"The displacement is largest in {layer_sentence(analysis.profile, row)}.")
+    if analysis.profile is not None:
+        parts += [_displaced(analysis.profile), _decay(analysis.decay), _oxygen(analysis.profile)]
     return " ".join(part for part in (*parts, reference_sentence(analysis)) if part)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fitting.discovery import discoveries
 from ..flags import Flag
 from ..model.cells import UnitCells
 from ..model.columns import Columns
@@ -172,10 +173,4 @@ def significant(uv: Floats, cov: Floats) -> Mask:
     level = np.ones(len(uv))
     solved = np.linalg.solve(cov[known], uv[known][:, :, None])[:, :, 0]
     level[known] = np.exp(-0.5 * (uv[known] * solved).sum(axis=1))
-    order = np.argsort(level, kind="stable")
-    rank = np.arange(1, len(uv) + 1)
-    passed = np.flatnonzero(known[order] & (level[order] <= FALSE_DISCOVERY * rank / max(int(known.sum()), 1)))
-    result = np.zeros(len(uv), dtype=bool)
-    if len(passed):
-        result[order[: passed[-1] + 1]] = True
-    return result & known
+    return discoveries(np.where(known, level, np.nan), FALSE_DISCOVERY)

@@ -270,7 +270,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "displacement": ("displacement", {"reference": "none"}),
     "regions": ("displacement", [{"sha256": SHA, "polygon": [[0, 150], [270, 150], [270, 244], [0, 244]]}]),
     "polarization": ("polarization", {"model": "none"}),
-    "layers": ("layers", {"minimum_cells": 6}),
+    "layers": ("vacancies", {"minimum_cells": 6}),
 }
 """Section -> the first stage that has to run again, and a change."""
 

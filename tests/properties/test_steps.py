@@ -29,7 +29,7 @@ CHANGES: dict[str, tuple[dict[str, dict[str, Any]], str | None]] = {
     "interface": ({"interface": {"plane": "111"}}, "interface"),
     "displacement": ({"displacement": {"reference": "none"}}, "displacement"),
     "polarization": ({"polarization": {"charge": 1.0}}, "polarization"),
-    "layers": ({"layers": {"minimum_cells": 2}}, "layers"),
+    "layers": ({"layers": {"minimum_cells": 2}}, "vacancies"),
     "layers and refine": ({"layers": {"minimum_cells": 2}, "refine": {"weak_window": 1.2}}, "refine"),
 }
 """What changes -> the first step that has to run again."""

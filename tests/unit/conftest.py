@@ -109,6 +109,12 @@ def _profile(interface: Interface, field: VectorField) -> Profile:
             "o_contrast": 1 - 0.25 * np.exp(-layer / 2.0),
             "o_contrast_sem": 0.015,
             "vacancy_rich": float(layer < 3),
+            "magnitude_sem_pm": q.std() / max(n, 1) ** 0.5,
+            "shift_p_value": 1e-9 if layer < 4 else 0.5,
+            "significant": float(layer < 4),
+            "o_contrast_p_value": 1e-4 if layer < 3 else 0.5,
+            "expansion_pm": 1.0 - layer,
+            "expansion_sem_pm": 0.3,
         }
         for name, value in row.items():
             values.setdefault(name, []).append(value)

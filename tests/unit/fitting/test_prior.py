@@ -23,7 +23,7 @@ def truth(problem: Problem) -> State:
 
 def test_positions_are_pulled_back_and_amplitudes_down() -> None:
     xy, group = grid()
-    problem = problem_of(noisy(), xy, group, expected=xy + (0.1, -0.2), known=np.full(len(xy), 0.5))
+    problem = problem_of(noisy(), xy, group, expected=xy + np.array([0.1, -0.2]), known=np.full(len(xy), 0.5))
     state = truth(problem)
     known = prior(problem, state, 1.0)
     image = sums(problem, 2.4).gradient(state, 1)

@@ -24,7 +24,7 @@ def built(uv: np.ndarray = UV, layer: np.ndarray = LAYER, flags: np.ndarray | No
 
 def test_mean_scatter_and_error() -> None:
     field, edge = built()
-    found = layers(field, None, edge, LayersSection(minimum_cells=2))
+    found = layers(field, None, edge, None, LayersSection(minimum_cells=2))
     np.testing.assert_array_equal(found.layer, [0, 1, 2])
     np.testing.assert_array_equal(found.n, [3, 2, 1])
     # The normal points up, where y is negative; parallel is it turned clockwise: right.
@@ -41,7 +41,7 @@ def test_mean_scatter_and_error() -> None:
 
 def test_minimum_cells_bites() -> None:
     field, edge = built()
-    found = layers(field, None, edge, LayersSection(minimum_cells=3))
+    found = layers(field, None, edge, None, LayersSection(minimum_cells=3))
     np.testing.assert_array_equal(found.n, [3, 2, 1])
     np.testing.assert_array_equal(np.isfinite(found.parallel_pm), [True, False, False])
 
@@ -49,15 +49,15 @@ def test_minimum_cells_bites() -> None:
 def test_polarization_is_the_length_of_the_mean() -> None:
     field, edge = built()
     charge = VectorField("uC/cm2", field.xy, field.uv * 0.3, field.cov * 0.09)
-    found = layers(field, charge, edge, LayersSection(minimum_cells=2))
+    found = layers(field, charge, edge, None, LayersSection(minimum_cells=2))
     np.testing.assert_allclose(found.polarization_uC_cm2[:2], 0.3 * found.magnitude_pm[:2])
-    assert np.isnan(layers(field, None, edge, LayersSection()).polarization_uC_cm2).all()
+    assert np.isnan(layers(field, None, edge, None, LayersSection()).polarization_uC_cm2).all()
 
 
 def test_coherence_ignores_lengths() -> None:
     uv = np.array([[1.0, 0], [100, 0], [0, 2], [0, 0]])
     field, edge = built(uv, np.zeros(4, dtype=np.int64))
-    found = layers(field, None, edge, LayersSection())
+    found = layers(field, None, edge, None, LayersSection())
     assert found.coherence[0] == pytest.approx(np.hypot(2, 1) / 3)
     assert found.p_value[0] == rayleigh(found.coherence[0], 3)
 
@@ -78,4 +78,79 @@ def test_rayleigh_is_uniform_where_directions_are() -> None:
 
 def test_no_cell_in_any_layer() -> None:
     field, edge = built(UV[:3], np.full(3, -1))
-    assert len(layers(field, None, edge, LayersSection())) == 0
+    assert len(layers(field, None, edge, None, LayersSection())) == 0
+
+
+def random_field(seed: int, shift: tuple[float, float], *, together: float = 0.0, count: int = 12, cells: int = 16):
+    """Cells in rows, 3 pm of scatter, the first layer shifted; neighbours share the part ``together`` of their
+    variance."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 3, (count, cells + 1, 2))
+    own = np.sqrt(1 - together) * noise[:, 1:] if together == 0 else (noise[:, 1:] + noise[:, :-1]) / np.sqrt(2)
+    own[0] += shift
+    layer = np.repeat(np.arange(count), cells)
+    field, edge = built(own.reshape(-1, 2), layer)
+    place = np.stack([np.tile(np.arange(cells) * 20.0, count), 16.0 * layer], axis=1)
+    return VectorField("pm", place, field.uv, field.cov), edge
+
+
+def test_layers_without_a_displacement_are_rarely_called_displaced() -> None:
+    """1200 layers, nothing in them: hardly any image names one."""
+    named = [
+        (layers(*random_field_of(seed, (0.0, 0.0)), LayersSection()).significant == 1).sum() for seed in range(100)
+    ]
+    assert np.count_nonzero(named) <= 11
+    assert sum(named) <= 0.05 * 1200
+
+
+def random_field_of(seed: int, shift: tuple[float, float], **options: float):
+    field, edge = random_field(seed, shift, **options)
+    return field, None, edge, None
+
+
+def test_displacements_of_four_standard_errors_are_found() -> None:
+    """95 % of the seeds, in whatever direction, and as many of the next layer."""
+    size, found = 4 * 3 / np.sqrt(16), []
+    for seed in range(200):
+        shift = size * np.array([np.cos(seed), np.sin(seed)])
+        field, edge = random_field(seed, shift)
+        field.uv[16:32] += shift
+        found.append(layers(field, None, edge, None, LayersSection()).significant[:2] == 1)
+    print(np.mean(found, axis=0))
+    assert (np.mean(found, axis=0) > [0.92, 0.86]).all()
+
+
+def test_a_layer_on_its_own_has_to_stand_out() -> None:
+    field, edge = random_field(4, (0.0, 0.0))
+    field.uv[16 * 6 : 16 * 7] += (0.0, 9.0)
+    np.testing.assert_array_equal(
+        np.flatnonzero(layers(field, None, edge, None, LayersSection()).significant == 1), [6]
+    )
+
+
+@pytest.mark.parametrize("together", [0.0, 0.5])
+def test_standard_errors_cover(together) -> None:
+    """68 % of means lie within one standard error of the truth, whether neighbours err together or not."""
+    inside = []
+    for seed in range(100):
+        found = layers(*random_field_of(seed, (0.0, 0.0), together=together), LayersSection())
+        inside += [np.abs(found.normal_pm) < found.normal_sem_pm, np.abs(found.parallel_pm) < found.parallel_sem_pm]
+    print(f"{np.mean(inside):.3f}")
+    assert 0.64 < np.mean(inside) < 0.72
+
+
+def test_the_reference_adds_its_error() -> None:
+    field, edge = random_field(1, (5.0, 0.0))
+    with_reference = VectorField("pm", field.xy, field.uv, field.cov, np.zeros(2), np.array([2.0, 1.0]))
+    alone = layers(field, None, edge, None, LayersSection())
+    found = layers(with_reference, None, edge, None, LayersSection())
+    np.testing.assert_allclose(found.parallel_sem_pm, np.hypot(alone.parallel_sem_pm, 2.0))
+    np.testing.assert_allclose(found.normal_sem_pm, np.hypot(alone.normal_sem_pm, 1.0))
+    assert (found.shift_p_value > alone.shift_p_value).all()
+
+
+def test_the_bootstrap_of_a_length_is_that_of_its_component() -> None:
+    """A long mean vector: its length errs as the component along it."""
+    field, edge = random_field(2, (60.0, 0.0), cells=60)
+    found = layers(field, None, edge, None, LayersSection())
+    assert found.magnitude_sem_pm[0] == pytest.approx(found.parallel_sem_pm[0], rel=0.15)
