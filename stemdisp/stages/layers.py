@@ -182,6 +182,8 @@ def _in_sequence(level: Floats) -> Mask:
 def _bootstrap(vectors: Floats, scatter: _Scatter) -> float:
     """Standard deviation of the length of the mean of resampled vectors (n, 2); what all layers share is added."""
     n = len(vectors)
+    # By their normal component, which is the same whatever way the image is turned.
+    vectors = vectors[np.argsort(vectors[:, 0], kind="stable")]
     rows = np.random.default_rng(n).integers(0, n, (RESAMPLED, n))
     lengths = np.linalg.norm(vectors[rows].mean(axis=1), axis=1)
     # A bootstrap of n values knows n / (n - 1) too little of their variance.
