@@ -96,14 +96,21 @@ class Motif:
 
         The material's measured value; else the moving element's part in the Z^n-weighted centroid of the column.
         """
+        known = self.measured_dilution(signal)
+        if known is not None:
+            return known
+        content = self.content[self.site(self.material.moving)]
+        weights = {element: _strength(element, signal) * n for element, n in content.items()}
+        return weights[max(content, key=lambda e: ATOMIC_NUMBER[e])] / sum(weights.values())
+
+    def measured_dilution(self, signal: str) -> float | None:
+        """The same where the material's table has it."""
         family = sorted(map(abs, self.zone))
         for zone, known in self.material.dilution.items():
             # The materials are cubic: zones of one family show the same columns.
             if sorted(map(abs, zone)) == family and signal in known:
                 return known[signal]
-        content = self.content[self.site(self.material.moving)]
-        weights = {element: _strength(element, signal) * n for element, n in content.items()}
-        return weights[max(content, key=lambda e: ATOMIC_NUMBER[e])] / sum(weights.values())
+        return None
 
     @cached_property
     def _distances_A(self) -> Floats:

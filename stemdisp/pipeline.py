@@ -23,6 +23,7 @@ from .stages.blank import Part, blank
 from .stages.cells import cells
 from .stages.combine import combine
 from .stages.decay import decay
+from .stages.dilution import dilution
 from .stages.displacement import displacement
 from .stages.edit import edit
 from .stages.find import find
@@ -198,11 +199,25 @@ def _displacement(analysis: Analysis, device: Device) -> Analysis:
 def _polarization(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None:
         return analysis.having(polarization=None)
-    assert analysis.lattice and analysis.columns and analysis.cells
-    measured_in = np.bincount(analysis.columns.signal[analysis.cells.moving])
-    signal = analysis.columns.signals[int(measured_in.argmax())]
+    assert analysis.lattice
+    signal = _moving_signal(analysis)
     field = polarization(analysis.displacement, analysis.lattice.motif, signal, analysis.recipe.polarization)
     return analysis.having(polarization=field)
+
+
+def _moving_signal(analysis: Analysis) -> str:
+    """The signal that most moving columns were measured in."""
+    assert analysis.columns and analysis.cells
+    measured_in = np.bincount(analysis.columns.signal[analysis.cells.moving])
+    return analysis.columns.signals[int(measured_in.argmax())]
+
+
+def _dilution(analysis: Analysis, device: Device) -> Analysis:
+    if analysis.displacement is None:
+        return analysis.having(dilution=None)
+    assert analysis.lattice
+    found = dilution(analysis.lattice.motif, _moving_signal(analysis), analysis.recipe.polarization)
+    return analysis.having(dilution=found)
 
 
 def _vacancies(analysis: Analysis, device: Device) -> Analysis:
@@ -225,7 +240,12 @@ def _layers(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None or analysis.interface is None:
         return analysis.having(profile=None)
     profile = layers(
-        analysis.displacement, analysis.polarization, analysis.interface, analysis.vacancies, analysis.recipe.layers
+        analysis.displacement,
+        analysis.polarization,
+        analysis.interface,
+        analysis.vacancies,
+        analysis.dilution,
+        analysis.recipe.layers,
     )
     return analysis.having(profile=profile)
 
@@ -257,6 +277,7 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "interface": (_interface, ("interface", "interfaces")),
     "displacement": (_displacement, ("displacement", "regions")),
     "polarization": (_polarization, ("polarization",)),
+    "dilution": (_dilution, ("polarization",)),
     "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
     "decay": (_decay, ()),

@@ -25,6 +25,7 @@ from ..materials import Atom, Material
 from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
+from ..model.dilution import Dilution
 from ..model.fields import VectorField
 from ..model.fit import Fit
 from ..model.interface import Interface
@@ -38,7 +39,21 @@ from .text import one_line
 NOUNS: dict[str, type[Any]] = {
     noun.__name__: noun
     for noun in (
-        *(Analysis, Atom, Check, Columns, Decay, Fit, InputFile, Interface, Lattice, Material, Micrograph, Motif),
+        *(
+            Analysis,
+            Atom,
+            Check,
+            Columns,
+            Decay,
+            Dilution,
+            Fit,
+            InputFile,
+            Interface,
+            Lattice,
+            Material,
+            Micrograph,
+            Motif,
+        ),
         *(PixelSize, Profile, Quality, Signal, UnitCells, Vacancies, VectorField),
     )
 }

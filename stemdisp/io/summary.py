@@ -223,6 +223,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "significant_layers": plain(significant_layers(analysis)),
         "decay": None if analysis.decay is None else plain(vars(analysis.decay)),
         "oxygen": plain(oxygen(analysis)),
+        "dilution": None if analysis.dilution is None else plain(vars(analysis.dilution)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),
         "seconds": plain(dict(analysis.seconds)),

@@ -157,7 +157,11 @@ def cells_table(analysis: Analysis) -> Table:
         _flag_names(cells.flags),
     )
     table: Table = dict(zip(CELLS, values, strict=True))
-    return table | {"column": _whole(cells.moving), "px_std_uC_cm2": polar.std[:, 0], "py_std_uC_cm2": polar.std[:, 1]}
+    others = {"column": _whole(cells.moving), "px_std_uC_cm2": polar.std[:, 0], "py_std_uC_cm2": polar.std[:, 1]}
+    atoms = analysis.dilution.undone(moved) if analysis.dilution is not None else _vectors(None, n)
+    for i, axis in enumerate("xy"):
+        others |= {f"atom_d{axis}_pm": atoms.uv[:, i], f"atom_d{axis}_std_pm": atoms.std[:, i]}
+    return table | others
 
 
 def layers_table(analysis: Analysis) -> Table:

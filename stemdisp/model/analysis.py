@@ -9,6 +9,7 @@ from typing import Any
 from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
+from .dilution import Dilution
 from .fields import VectorField
 from .interface import Interface
 from .lattice import Lattice
@@ -40,6 +41,7 @@ class Analysis:
     interface: Interface | None = None
     displacement: VectorField | None = None
     polarization: VectorField | None = None
+    dilution: Dilution | None = None
     vacancies: Vacancies | None = None
     profile: Profile | None = None
     decay: Decay | None = None

@@ -19,7 +19,8 @@ class Profile:
     the reference that was subtracted. ``magnitude_pm`` and ``polarization_uC_cm2`` are the length of the mean vector,
     ``magnitude_sem_pm`` is from a bootstrap over the cells. ``coherence`` is the mean resultant length of the
     directions, ``p_value`` Rayleigh's. ``shift_p_value`` is the level at which the mean vector is not zero, and
-    ``significant`` (1, 0) says for which layers that is believed. What is said of
+    ``significant`` (1, 0) says for which layers that is believed. ``atom_`` are
+    displacements of the moving atoms, where their columns hold others too. What is said of
     oxygen and of the expansion is that of :class:`~stemdisp.model.vacancies.Vacancies`.
     """
 
@@ -45,6 +46,10 @@ class Profile:
     o_contrast_p_value: Floats
     expansion_pm: Floats
     expansion_sem_pm: Floats
+    atom_normal_pm: Floats
+    atom_normal_sem_pm: Floats
+    atom_parallel_pm: Floats
+    atom_parallel_sem_pm: Floats
 
     def __len__(self) -> int:
         return len(self.layer)

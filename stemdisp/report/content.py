@@ -227,7 +227,7 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
             for one in (field, analysis.polarization)
             if one is not None and one.assumption
         ]
-        + ([analysis.vacancies.sentence] if analysis.vacancies is not None else []),
+        + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None],
         "pictures": pictures(figures),
         "layers": layers(analysis),
         "layers_left_out": max(0, len(profile) - LAYERS_SHOWN) if profile is not None else 0,

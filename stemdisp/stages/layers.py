@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..fitting.directions import coherence
 from ..fitting.discovery import discoveries
+from ..model.dilution import Dilution
 from ..model.fields import VectorField
 from ..model.interface import Interface
 from ..model.profile import Profile
@@ -50,6 +51,7 @@ def layers(
     polarization: VectorField | None,
     interface: Interface,
     vacancies: Vacancies | None,
+    dilution: Dilution | None,
     recipe: LayersSection,
 ) -> Profile:
     """Mean, scatter and standard error of displacement and polarization per layer.
@@ -90,7 +92,19 @@ def layers(
         expansion_pm=nothing if vacancies is None else vacancies.expansion_pm,
         expansion_sem_pm=nothing if vacancies is None else vacancies.expansion_sem_pm,
         **values,
+        **_atoms(values, dilution),
     )
+
+
+def _atoms(values: dict[str, Floats], dilution: Dilution | None) -> dict[str, Floats]:
+    """Mean displacements of the moving atoms, from those of their columns."""
+    share, std = (np.nan, np.nan) if dilution is None else (dilution.share, dilution.std)
+    found = {}
+    for name in ("normal", "parallel"):
+        mean = values[f"{name}_pm"] / share
+        found[f"atom_{name}_pm"] = mean
+        found[f"atom_{name}_sem_pm"] = np.hypot(values[f"{name}_sem_pm"] / share, mean * std / share)
+    return found
 
 
 def _row_of_nothing() -> dict[str, float]:

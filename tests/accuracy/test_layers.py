@@ -90,3 +90,26 @@ def test_multislice_decay(dose) -> None:
     length = -found.interface.spacing_pm / 1000 / np.polyfit(rows, np.log(size), 1)[0]
     print(f"{found.decay.length_nm:.3f} +- {found.decay.length_std_nm:.3f} nm, true {length:.3f}")
     assert abs(found.decay.length_nm - length) < max(0.2 * length, 2 * found.decay.length_std_nm)
+
+
+@pytest.mark.parametrize("dose", ["clean", "1e5"])
+def test_multislice_atoms_move_as_they_were_moved(dose) -> None:
+    """K itself, of which its column with O shows three quarters, within 10 % or two standard errors."""
+    found = of_sample(dose)
+    profile = found.profile
+    columns = sample_facts()["images"]["KTO111"]["columns"]
+    layer, content = np.array(columns["layer"]), np.array(columns["content"])
+    moved = np.stack([np.array([v or 0.0 for v in columns[f"k_d{axis}_pm"]], dtype=float) for axis in "xy"], axis=1)
+    judged = 0
+    for row, number in enumerate(profile.layer.tolist()):
+        own = (layer == number) & np.array(["K" in one for one in content])
+        true = moved[own].mean(axis=0)
+        if np.hypot(*true) < 10:
+            continue
+        for name, direction in (("normal", found.interface.normal), ("parallel", found.interface.parallel)):
+            measured = getattr(profile, f"atom_{name}_pm")[row]
+            error = getattr(profile, f"atom_{name}_sem_pm")[row]
+            print(f"layer {number}, {name}: {measured:.1f} +- {error:.1f} pm, true {true @ direction:.1f}")
+            assert abs(measured - true @ direction) < max(0.1 * np.hypot(*true), 2 * error)
+            judged += 1
+    assert judged >= 4

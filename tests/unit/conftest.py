@@ -115,6 +115,10 @@ def _profile(interface: Interface, field: VectorField) -> Profile:
             "o_contrast_p_value": 1e-4 if layer < 3 else 0.5,
             "expansion_pm": 1.0 - layer,
             "expansion_sem_pm": 0.3,
+            "atom_normal_pm": q.mean() / 0.76,
+            "atom_normal_sem_pm": q.std() / max(n, 1) ** 0.5 / 0.76,
+            "atom_parallel_pm": p.mean() / 0.76,
+            "atom_parallel_sem_pm": p.std() / max(n, 1) ** 0.5 / 0.76,
         }
         for name, value in row.items():
             values.setdefault(name, []).append(value)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stemdisp.fitting.directions import rayleigh
+from stemdisp.model.dilution import Dilution
 from stemdisp.model.fields import VectorField
 from stemdisp.model.interface import Interface
 from stemdisp.recipe import LayersSection
@@ -24,7 +25,7 @@ def built(uv: np.ndarray = UV, layer: np.ndarray = LAYER, flags: np.ndarray | No
 
 def test_mean_scatter_and_error() -> None:
     field, edge = built()
-    found = layers(field, None, edge, None, LayersSection(minimum_cells=2))
+    found = layers(field, None, edge, None, None, LayersSection(minimum_cells=2))
     np.testing.assert_array_equal(found.layer, [0, 1, 2])
     np.testing.assert_array_equal(found.n, [3, 2, 1])
     # The normal points up, where y is negative; parallel is it turned clockwise: right.
@@ -41,7 +42,7 @@ def test_mean_scatter_and_error() -> None:
 
 def test_minimum_cells_bites() -> None:
     field, edge = built()
-    found = layers(field, None, edge, None, LayersSection(minimum_cells=3))
+    found = layers(field, None, edge, None, None, LayersSection(minimum_cells=3))
     np.testing.assert_array_equal(found.n, [3, 2, 1])
     np.testing.assert_array_equal(np.isfinite(found.parallel_pm), [True, False, False])
 
@@ -49,15 +50,15 @@ def test_minimum_cells_bites() -> None:
 def test_polarization_is_the_length_of_the_mean() -> None:
     field, edge = built()
     charge = VectorField("uC/cm2", field.xy, field.uv * 0.3, field.cov * 0.09)
-    found = layers(field, charge, edge, None, LayersSection(minimum_cells=2))
+    found = layers(field, charge, edge, None, None, LayersSection(minimum_cells=2))
     np.testing.assert_allclose(found.polarization_uC_cm2[:2], 0.3 * found.magnitude_pm[:2])
-    assert np.isnan(layers(field, None, edge, None, LayersSection()).polarization_uC_cm2).all()
+    assert np.isnan(layers(field, None, edge, None, None, LayersSection()).polarization_uC_cm2).all()
 
 
 def test_coherence_ignores_lengths() -> None:
     uv = np.array([[1.0, 0], [100, 0], [0, 2], [0, 0]])
     field, edge = built(uv, np.zeros(4, dtype=np.int64))
-    found = layers(field, None, edge, None, LayersSection())
+    found = layers(field, None, edge, None, None, LayersSection())
     assert found.coherence[0] == pytest.approx(np.hypot(2, 1) / 3)
     assert found.p_value[0] == rayleigh(found.coherence[0], 3)
 
@@ -78,7 +79,7 @@ def test_rayleigh_is_uniform_where_directions_are() -> None:
 
 def test_no_cell_in_any_layer() -> None:
     field, edge = built(UV[:3], np.full(3, -1))
-    assert len(layers(field, None, edge, None, LayersSection())) == 0
+    assert len(layers(field, None, edge, None, None, LayersSection())) == 0
 
 
 def random_field(seed: int, shift: tuple[float, float], *, together: float = 0.0, count: int = 12, cells: int = 16):
@@ -105,7 +106,7 @@ def test_layers_without_a_displacement_are_rarely_called_displaced() -> None:
 
 def random_field_of(seed: int, shift: tuple[float, float], **options: float):
     field, edge = random_field(seed, shift, **options)
-    return field, None, edge, None
+    return field, None, edge, None, None
 
 
 def test_displacements_of_four_standard_errors_are_found() -> None:
@@ -115,7 +116,7 @@ def test_displacements_of_four_standard_errors_are_found() -> None:
         shift = size * np.array([np.cos(seed), np.sin(seed)])
         field, edge = random_field(seed, shift)
         field.uv[16:32] += shift
-        found.append(layers(field, None, edge, None, LayersSection()).significant[:2] == 1)
+        found.append(layers(field, None, edge, None, None, LayersSection()).significant[:2] == 1)
     print(np.mean(found, axis=0))
     assert (np.mean(found, axis=0) > [0.92, 0.86]).all()
 
@@ -124,7 +125,7 @@ def test_a_layer_on_its_own_has_to_stand_out() -> None:
     field, edge = random_field(4, (0.0, 0.0))
     field.uv[16 * 6 : 16 * 7] += (0.0, 9.0)
     np.testing.assert_array_equal(
-        np.flatnonzero(layers(field, None, edge, None, LayersSection()).significant == 1), [6]
+        np.flatnonzero(layers(field, None, edge, None, None, LayersSection()).significant == 1), [6]
     )
 
 
@@ -142,8 +143,8 @@ def test_standard_errors_cover(together) -> None:
 def test_the_reference_adds_its_error() -> None:
     field, edge = random_field(1, (5.0, 0.0))
     with_reference = VectorField("pm", field.xy, field.uv, field.cov, np.zeros(2), np.array([2.0, 1.0]))
-    alone = layers(field, None, edge, None, LayersSection())
-    found = layers(with_reference, None, edge, None, LayersSection())
+    alone = layers(field, None, edge, None, None, LayersSection())
+    found = layers(with_reference, None, edge, None, None, LayersSection())
     np.testing.assert_allclose(found.parallel_sem_pm, np.hypot(alone.parallel_sem_pm, 2.0))
     np.testing.assert_allclose(found.normal_sem_pm, np.hypot(alone.normal_sem_pm, 1.0))
     assert (found.shift_p_value > alone.shift_p_value).all()
@@ -152,5 +153,14 @@ def test_the_reference_adds_its_error() -> None:
 def test_the_bootstrap_of_a_length_is_that_of_its_component() -> None:
     """A long mean vector: its length errs as the component along it."""
     field, edge = random_field(2, (60.0, 0.0), cells=60)
-    found = layers(field, None, edge, None, LayersSection())
+    found = layers(field, None, edge, None, None, LayersSection())
     assert found.magnitude_sem_pm[0] == pytest.approx(found.parallel_sem_pm[0], rel=0.15)
+
+
+def test_atoms_move_more_than_their_columns() -> None:
+    field, edge = random_field(3, (20.0, 0.0))
+    found = layers(field, None, edge, None, Dilution(0.8, 0.04, "mixed"), LayersSection())
+    np.testing.assert_allclose(found.atom_parallel_pm, found.parallel_pm / 0.8)
+    expected = np.hypot(found.parallel_sem_pm / 0.8, 0.05 * found.atom_parallel_pm)
+    np.testing.assert_allclose(found.atom_parallel_sem_pm, expected)
+    assert np.isnan(layers(field, None, edge, None, None, LayersSection()).atom_normal_pm).all()
