@@ -44,6 +44,7 @@ from measure import (
     slope,
     untrustworthy,
 )
+from layer_statistics import SURE, layered
 from peers import atomap_two_sublattices, load_atomap
 from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
 
@@ -198,6 +199,50 @@ def others() -> str:
     return "\n".join(parts)
 
 
+def layers() -> str:
+    """What layers say, over many images."""
+    rows = []
+    for what, images, options in (
+        ("HAADF, 1500 counts", 300, {}),
+        ("HAADF, 600 counts", 60, {"peak_counts": 600.0}),
+        ("HAADF and ABF, 1500 counts", 60, {"signals": ("HAADF", "ABF")}),
+    ):
+        found = layered(range(1000, 1000 + images), **options)
+        length, std, true = found.decay_nm.T
+        told = np.isfinite(length)
+        right = np.abs(length - true)[told] < np.maximum(0.2 * true, 2 * std)[told]
+        poor, full = found.poor[found.truly_poor], found.poor[~found.truly_poor]
+        oxygen = "signals" in options
+        rows.append(
+            (
+                what,
+                f"{images}",
+                f"{found.coverage:.3f}",
+                f"{found.found:.3f} of {(found.shift >= SURE).sum()}",
+                f"{found.false:.4f} of {(found.shift == 0).sum()}",
+                f"{right.mean():.3f} of {told.sum()}",
+                f"{poor.mean():.3f} of {len(poor)}" if oxygen else "-",
+                f"{full.mean():.4f} of {len(full)}" if oxygen else "-",
+            )
+        )
+    return table(
+        "What layers say, against what is true",
+        (
+            "images",
+            "how many",
+            "means within one standard error",
+            "displaced by 4 standard errors, found",
+            "not displaced, called so",
+            "decay length within 20 % or two errors",
+            "oxygen-poor (20 to 40 % missing), found",
+            "not poor, called so",
+        ),
+        rows,
+        "KTaO3 along [1-10], a (111) edge at changing angles against vacuum, K of five layers displaced by 26 pm and less, "
+        "every column by 2 pm at random; 0.683 of means should lie within one standard error.",
+    )
+
+
 def robustness() -> str:
     """Worst layer mean of every image that must not disturb any."""
     rows = []
@@ -302,7 +347,7 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    for part in (families, multislice, others, robustness, speed, engines, large):
+    for part in (families, multislice, layers, others, robustness, speed, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
