@@ -61,7 +61,7 @@ INNER = 0.45
 MARGIN_A = 3.0
 """How far outside the frame phantom columns are placed (angstrom)."""
 
-CORE_A, CORE_SHARE = 0.6, 0.75
+CORE_A, CORE_SHARE = 0.6, 0.7
 """A column with less than this share of a core of this radius (angstrom) inside the frame keeps its place."""
 
 LARGE = 1 << 21

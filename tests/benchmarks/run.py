@@ -27,6 +27,7 @@ import crystals
 import engine
 import numpy as np
 import tifffile
+from layer_statistics import SURE, layered
 from markdown import Table, say
 from measure import (
     Known,
@@ -44,7 +45,6 @@ from measure import (
     slope,
     untrustworthy,
 )
-from layer_statistics import SURE, layered
 from peers import atomap_two_sublattices, load_atomap
 from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
 
@@ -238,8 +238,8 @@ def layers() -> str:
             "not poor, called so",
         ),
         rows,
-        "KTaO3 along [1-10], a (111) edge at changing angles against vacuum, K of five layers displaced by 26 pm and less, "
-        "every column by 2 pm at random; 0.683 of means should lie within one standard error.",
+        "KTaO3 along [1-10], a (111) edge at changing angles against vacuum, K of five layers displaced by 26 pm and "
+        "less, every column by 2 pm at random; 0.683 of means should lie within one standard error.",
     )
 
 

@@ -134,7 +134,7 @@ def _compare_profiles(before: Analysis, after: Analysis, turn: Turn) -> None:
     a, b = before.profile, after.profile
     assert a is not None and b is not None
     for name, values in a.arrays().items():
-        sign = -1 if turn.mirrored and name == "parallel_pm" else 1
+        sign = -1 if turn.mirrored and name in ("parallel_pm", "atom_parallel_pm") else 1
         np.testing.assert_allclose(b.arrays()[name], sign * values, rtol=1e-5, atol=2e-5, err_msg=name)
 
 
