@@ -10,6 +10,7 @@ from .columns import draw_columns
 from .components import draw_component
 from .layers import draw_distance_axis, draw_oxygen_contrast, draw_profile
 from .polarization import draw_polarization
+from .rose import draw_rose
 from .style import DOUBLE_COLUMN_IN, draw_small_print, draw_title, plain
 from .vectors import draw_vectors
 
@@ -114,6 +115,29 @@ def compose_components(analysis: Analysis) -> Figure | None:
         )
         ax.label_outer()
     draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
+    draw_small_print(figure, analysis, field.assumption)
+    return figure
+
+
+def compose_directions(analysis: Analysis) -> Figure | None:
+    """Directions of the displacements: of displaced layers beside those of the reference, or of all cells."""
+    field, interface, profile = analysis.displacement, analysis.interface, analysis.profile
+    if field is None or not field.valid.any():
+        return None
+    shown = [("all cells", field.valid)]
+    if interface is not None and profile is not None and (profile.significant == 1).any():
+        displaced = np.isin(interface.layer, profile.layer[profile.significant == 1])
+        shown = [("displaced layers", field.valid & displaced)]
+        if field.offset_cells.any():
+            shown.append(("reference", field.valid & field.offset_cells))
+        else:
+            shown.append(("other layers", field.valid & ~displaced))
+    shown = [(name, cells) for name, cells in shown if cells.any()]
+    figure = _figure(3.4 * len(shown), 3.9)
+    axes = figure.subplots(1, len(shown), squeeze=False, subplot_kw={"projection": "polar"})[0]
+    for ax, (name, cells) in zip(axes, shown, strict=True):
+        draw_rose(ax, field.uv[cells], title=name)
+    draw_title(figure, f"Directions of {_sites(analysis)}", analysis.micrograph.name)
     draw_small_print(figure, analysis, field.assumption)
     return figure
 

@@ -9,7 +9,14 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ..model.analysis import Analysis
-from .composites import compose_columns, compose_components, compose_displacement, compose_layers, compose_polarization
+from .composites import (
+    compose_columns,
+    compose_components,
+    compose_directions,
+    compose_displacement,
+    compose_layers,
+    compose_polarization,
+)
 from .style import STYLE
 
 PNG_DPI = 200
@@ -19,6 +26,7 @@ FIGURES: dict[str, Callable[[Analysis], Figure | None]] = {
     "displacement": compose_displacement,
     "components": compose_components,
     "layers": compose_layers,
+    "directions": compose_directions,
     "polarization": compose_polarization,
 }
 """File stem -> function that draws the figure, or returns None where the analysis did not come that far."""

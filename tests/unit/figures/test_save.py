@@ -23,7 +23,7 @@ def test_digest_and_assumption_stand_on_the_figures(saved, kto):
         if path.suffix == ".svg":
             text = re.sub(r"\s+", " ", " ".join(re.findall(r">([^<]+)<", path.read_text())))
             assert kto.recipe.digest() in text
-            if path.stem in ("displacement", "components", "layers"):
+            if path.stem in ("displacement", "components", "layers", "directions"):
                 assert kto.displacement.assumption in text
             if path.stem == "polarization":
                 assert "Born effective charge of +1.156 e" in text and "moving_site" in text
