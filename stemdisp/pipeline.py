@@ -251,7 +251,13 @@ def _layers(analysis: Analysis, device: Device) -> Analysis:
 
 
 def _decay(analysis: Analysis, device: Device) -> Analysis:
-    return analysis.having(decay=None if analysis.profile is None else decay(analysis.profile))
+    if analysis.profile is None:
+        return analysis.having(decay=None)
+    assert analysis.displacement and analysis.interface
+    subtracted = analysis.displacement.offset_cells
+    layer = analysis.interface.layer
+    reference = np.unique(layer[subtracted & (layer >= 0)]) if len(subtracted) else layer[:0]
+    return analysis.having(decay=decay(analysis.profile, reference))
 
 
 def _quality(analysis: Analysis, device: Device) -> Analysis:

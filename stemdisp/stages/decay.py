@@ -19,8 +19,16 @@ LONGEST = 0.5
 """Longest length believed, in parts of the depth that is seen: beyond, a decay is a slope."""
 
 
-def decay(profile: Profile) -> Decay | None:
+def decay(profile: Profile, reference: NDArray[np.int64]) -> Decay | None:
     """The exponential that the layers' mean vectors follow, each by its standard error.
+
+    Parameters
+    ----------
+    profile
+        Means of the layers.
+    reference
+        Numbers of the layers whose mean was subtracted from all: what is left of the decay there was subtracted with
+        it.
 
     Returns
     -------
@@ -36,12 +44,15 @@ def decay(profile: Profile) -> Decay | None:
     if known.sum() < FEWEST_LAYERS or not (profile.significant[known] == 1).any():
         return None
     distance, mean, error = profile.distance_nm[known], mean[known], error[known]
+    deep = np.isin(profile.layer[known], reference)
+    weight = profile.n[known] * deep / max(float(profile.n[known][deep].sum()), 1.0)
     spacing = float(np.median(np.diff(np.sort(distance))))
     if not spacing > 0:
         return None
 
     def misfit(values: Floats) -> Floats:
-        model = values[:2] * np.exp(-distance[:, None] / np.exp(values[2]))
+        falling = np.exp(-distance / np.exp(values[2]))
+        model = values[:2] * (falling - weight @ falling)[:, None]
         return np.asarray(((mean - model) / error).ravel())
 
     fits = [least_squares(misfit, [*mean[distance.argmin()], np.log(n * spacing)], max_nfev=200) for n in STARTS]
