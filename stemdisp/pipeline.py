@@ -254,9 +254,7 @@ def _decay(analysis: Analysis, device: Device) -> Analysis:
     if analysis.profile is None:
         return analysis.having(decay=None)
     assert analysis.displacement and analysis.interface
-    subtracted = analysis.displacement.offset_cells
-    layer = analysis.interface.layer
-    reference = np.unique(layer[subtracted & (layer >= 0)]) if len(subtracted) else layer[:0]
+    reference = analysis.interface.layers_of(analysis.displacement.offset_cells)
     return analysis.having(decay=decay(analysis.profile, reference))
 
 

@@ -47,10 +47,10 @@ def position_signal(analysis: Analysis) -> str:
 def bulk_from(analysis: Analysis) -> int | None:
     """First layer of the region whose mean was subtracted, None where nothing was."""
     field, interface = analysis.displacement, analysis.interface
-    if field is None or interface is None or not field.offset_cells.any():
+    if field is None or interface is None:
         return None
-    layers = interface.layer[field.offset_cells]
-    return int(layers[layers >= 0].min()) if (layers >= 0).any() else None
+    layers = interface.layers_of(field.offset_cells)
+    return int(layers[0]) if len(layers) else None
 
 
 def compose_columns(analysis: Analysis) -> Figure | None:

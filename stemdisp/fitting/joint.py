@@ -54,7 +54,8 @@ FAINT_TAIL = 0.02
 """Weight below which a tail keeps the width it has."""
 
 WORSE, RISING = 1.02, 1.5
-"""A mean square residual that grows by these factors in one step: the step was too long, or far too long."""
+"""A mean square residual, what is known beforehand included, that grows by these factors in one step: the step was too
+long, or far too long."""
 
 DAMPED, UNDAMPED = 1e-2, 1e-4
 """Share of the curvature's diagonal that is added to it where a step was too long, and below which nothing is."""

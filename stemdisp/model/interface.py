@@ -44,3 +44,8 @@ class Interface:
     def parallel(self) -> Floats:
         """(2,) the normal turned 90 degrees clockwise as seen: normal up, parallel right (y down)."""
         return np.array([-self.normal[1], self.normal[0]])
+
+    def layers_of(self, cells: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Numbers of the layers that chosen cells (M,) lie in, each once, outermost first; none where ``cells`` is
+        empty, as a field's ``offset_cells`` is where nothing was subtracted."""
+        return np.unique(self.layer[cells & (self.layer >= 0)]) if len(cells) else self.layer[:0]

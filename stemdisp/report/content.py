@@ -149,8 +149,8 @@ def layers(analysis: Analysis) -> list[Row]:
         return []
     field, edge = analysis.displacement, analysis.interface
     reference: set[int] = set()
-    if field is not None and edge is not None and field.offset_cells.any():
-        reference = {int(layer) for layer in edge.layer[field.offset_cells]}
+    if field is not None and edge is not None:
+        reference = set(edge.layers_of(field.offset_cells).tolist())
     strongest = strongest_layer(profile)
     return [
         {

@@ -65,7 +65,7 @@ def vacancies(
         L rows from layer 0 inwards; all NaN, with the reason as its sentence, where no bulk or no oxygen is seen.
     """
     count = int(interface.layer.max(initial=-1)) + 1
-    deep = np.unique(interface.layer[bulk & (interface.layer >= 0)]) if len(bulk) else np.zeros(0, dtype=np.int64)
+    deep = interface.layers_of(bulk)
     of_column = _layers(columns, lattice, cells, interface)
     reference = columns.of_site(lattice.motif.material.reference) & usable(columns.flags)
     off = (columns.xy - lattice.position(columns.hk, columns.site)) * pixel_size.xy_pm @ interface.normal
@@ -102,12 +102,12 @@ def _layers(columns: Columns, lattice: Lattice, cells: UnitCells, interface: Int
 def _oxygen(columns: Columns, lattice: Lattice) -> tuple[Mask, str]:
     """(N,) pure oxygen columns that their image shows, and, where there is none, why not."""
     oxygen = lattice.motif.oxygen[columns.site]
-    dark = np.array([name != "HAADF" for name in columns.signals])
+    shows = np.array([name != "HAADF" for name in columns.signals])
     if not oxygen.any():
         return oxygen, "oxygen contrast is left out: no column of this projection holds oxygen alone"
-    if not dark[columns.signal[oxygen]].any():
+    if not shows[columns.signal[oxygen]].any():
         return oxygen, "oxygen contrast is left out: it needs an image that shows oxygen, as ABF does"
-    seen = oxygen & dark[columns.signal] & usable(columns.flags) & np.isfinite(columns.amplitude)
+    seen = oxygen & shows[columns.signal] & usable(columns.flags) & np.isfinite(columns.amplitude)
     return seen, "" if seen.any() else "oxygen contrast is left out: no oxygen column stands out of its surroundings"
 
 

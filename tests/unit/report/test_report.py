@@ -11,6 +11,7 @@ import pytest
 
 from stemdisp.flags import SENTENCES, Flag
 from stemdisp.model.micrograph import InputFile
+from stemdisp.model.profile import Decay
 from stemdisp.model.quality import Check, Quality
 from stemdisp.report import write_report
 from stemdisp.report.words import number, paragraph, strongest_layer, with_error
@@ -84,6 +85,17 @@ def test_hostile_text_stays_text(write, kto):
 def test_names_that_are_not_unicode_can_be_written(write, kto):
     inputs = (InputFile("a\udcff\u202etxt.exe", 1, "ab" * 32, "TIFF"),)
     assert "a??txt.exe" in write(replace(kto, micrograph=replace(kto.micrograph, inputs=inputs)))
+
+
+def test_the_paragraph_says_what_layers_say(kto):
+    fallen = Decay(9.0, 0.5, 24.0, 0.8, 0.61, 0.02, 1.1)
+    text = paragraph(replace(kto, decay=fallen)).replace("\u00a0", " ")
+    assert "stands above its error in layers 0 to 3 of " in text
+    assert "dies away over 0.610 ± 0.020 nm from 24.00 ± 0.80 pm parallel to the interface and 9.00 ± 0.50 pm" in text
+    assert "fainter than in the bulk in layers 0 to 2, down to 0.75 of it: a sign of vacancies" in text
+    nowhere = replace(kto.profile, significant=np.zeros(len(kto.profile)), vacancy_rich=np.zeros(len(kto.profile)))
+    text = paragraph(replace(kto, profile=nowhere)).replace("\u00a0", " ")
+    assert "None of " in text and "nowhere clearly fainter" in text and "dies away" not in text
 
 
 def test_the_paragraph_is_made_from_the_numbers(kto):

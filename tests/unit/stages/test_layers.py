@@ -110,7 +110,7 @@ def random_field_of(seed: int, shift: tuple[float, float], **options: float):
 
 
 def test_displacements_of_four_standard_errors_are_found() -> None:
-    """95 % of the seeds, in whatever direction, and as many of the next layer."""
+    """Of 95 % of the seeds (95.1 by theory), in whatever direction; the next layer only after the first."""
     size, found = 4 * 3 / np.sqrt(16), []
     for seed in range(200):
         shift = size * np.array([np.cos(seed), np.sin(seed)])
