@@ -35,7 +35,9 @@ def dilution(motif: Motif, signal: str, recipe: PolarizationSection) -> Dilution
     others = " and ".join(element for element in content if element != site) or "others"
     if recipe.dilution is not None:
         return Dilution(
-            recipe.dilution, 0.0, f"{site} moves by 1/{recipe.dilution:.3g} of its column, as the recipe says"
+            recipe.dilution,
+            0.0,
+            f"{site} displacement = column displacement / {recipe.dilution:.3g}, as the recipe says",
         )
     share = motif.dilution(signal)
     if len(content) < 2:
@@ -43,8 +45,5 @@ def dilution(motif: Motif, signal: str, recipe: PolarizationSection) -> Dilution
     measured = motif.measured_dilution(signal) is not None
     std = share * (CALIBRATED_STD if measured else ESTIMATED_STD)
     source = material.dilution_source if measured else "by how strongly its atoms scatter"
-    return Dilution(
-        share,
-        std,
-        f"{site} moves by 1/({share:.2f} +- {std:.2f}) of its column in {signal} where {others} in it stays ({source})",
-    )
+    taken = f"{site} displacement = column displacement / ({share:.2f} +- {std:.2f}) in {signal}"
+    return Dilution(share, std, f"{taken} if {others} in it stays ({source})")
