@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,27 +15,35 @@ from .errors import CalibrationError, RecipeError, StageError
 from .flags import Flag
 from .model.analysis import Analysis
 from .model.columns import Columns
+from .model.interface import Edge
 from .model.lattice import Lattice
 from .model.micrograph import Micrograph, PixelSize, Signal
+from .model.side import Side
 from .recipe import Recipe
 from .stages.assign import assign
 from .stages.basis import basis, fit_lattice
 from .stages.blank import Part, blank
+from .stages.boundary import boundary
 from .stages.cells import cells
 from .stages.combine import combine
 from .stages.decay import decay
 from .stages.dilution import dilution
 from .stages.displacement import displacement
+from .stages.drawn import drawn
 from .stages.edit import edit
 from .stages.find import find
 from .stages.hold import hold
 from .stages.interface import interface
 from .stages.layers import layers
+from .stages.outline import outline
 from .stages.polarization import polarization
 from .stages.quality import quality
 from .stages.refine import refine
 from .stages.register import register
 from .stages.vacancies import vacancies
+
+NO_LAYERS = "no layers are counted"
+"""Begins the sentence that says why."""
 
 MOST_CRYSTALS = 6
 """Crystals in one image after which no more are looked for."""
@@ -175,12 +184,36 @@ def _cells(analysis: Analysis, device: Device) -> Analysis:
 
 
 def _interface(analysis: Analysis, device: Device) -> Analysis:
+    pixel_size, recipe = analysis.micrograph.pixel_size, analysis.recipe.interface
+    analysis = analysis.having(sides=(), notes=tuple(n for n in analysis.notes if not n.startswith(NO_LAYERS)))
+    if pixel_size is None:
+        return analysis
     assert analysis.columns and analysis.cells and analysis.lattice
-    recipe, micrograph = analysis.recipe, analysis.micrograph
-    drawn = [entry for entry in recipe.interfaces if _is_of(entry.sha256, micrograph)]
-    line = np.array(drawn[-1].line).reshape(2, 2) if drawn else None
-    found = interface(micrograph, analysis.columns, analysis.cells, analysis.lattice, recipe.interface, line)
-    return analysis.having(interface=found)
+    try:
+        edge = _edge(analysis, pixel_size)
+        if edge is None:
+            return analysis
+        found = interface(analysis.columns, analysis.cells, analysis.lattice, pixel_size, recipe, edge)
+    except StageError as error:
+        # What is known of columns and cells is not lost for a line that was drawn amiss.
+        return analysis.having(notes=(*analysis.notes, f"{NO_LAYERS}: {error}"))
+    return analysis.having(sides=tuple(Side(one) for one in found))
+
+
+def _edge(analysis: Analysis, pixel_size: PixelSize) -> Edge | None:
+    """The line drawn on this image, the recipe's, or the one that the crystal shows by itself."""
+    assert analysis.columns and analysis.cells and analysis.lattice
+    recipe, shape = analysis.recipe.interface, analysis.micrograph.shape
+    own = [entry for entry in analysis.recipe.interfaces if analysis.micrograph.was_read_from(entry.sha256)]
+    if own or recipe.mode == "line":
+        line = own[-1].line if own else recipe.line
+        if line is None:
+            raise RecipeError("[interface] mode = line, but no line is given; set line = [x0, y0, x1, y1] in px")
+        return drawn(np.array(line).reshape(-1, 2), analysis.columns, pixel_size, shape)
+    if recipe.mode == "none":
+        return None
+    edge = outline(analysis.columns, analysis.lattice, pixel_size, shape)
+    return edge or boundary(analysis.columns, analysis.cells, analysis.lattice, pixel_size)
 
 
 def _displacement(analysis: Analysis, device: Device) -> Analysis:
@@ -188,10 +221,15 @@ def _displacement(analysis: Analysis, device: Device) -> Analysis:
     if pixel_size is None:
         return analysis.having(displacement=None)
     assert analysis.columns and analysis.cells
-    drawn = [entry for entry in analysis.recipe.regions if _is_of(entry.sha256, analysis.micrograph)]
+    drawn = [entry for entry in analysis.recipe.regions if analysis.micrograph.was_read_from(entry.sha256)]
     region = np.array(drawn[-1].polygon) if drawn else None
     field = displacement(
-        analysis.columns, analysis.cells, analysis.interface, pixel_size, analysis.recipe.displacement, region
+        analysis.columns,
+        analysis.cells,
+        tuple(side.interface for side in analysis.sides),
+        pixel_size,
+        analysis.recipe.displacement,
+        region,
     )
     return analysis.having(displacement=field)
 
@@ -221,41 +259,46 @@ def _dilution(analysis: Analysis, device: Device) -> Analysis:
 
 
 def _vacancies(analysis: Analysis, device: Device) -> Analysis:
-    if analysis.displacement is None or analysis.interface is None:
-        return analysis.having(vacancies=None)
-    assert analysis.columns and analysis.lattice and analysis.cells and analysis.micrograph.pixel_size
-    found = vacancies(
-        analysis.columns,
-        analysis.lattice,
-        analysis.cells,
-        analysis.interface,
-        analysis.displacement.offset_cells,
-        analysis.micrograph.pixel_size,
-        analysis.recipe.layers,
-    )
-    return analysis.having(vacancies=found)
+    def of_side(number: int, side: Side) -> Side:
+        assert analysis.columns and analysis.lattice and analysis.cells and analysis.displacement
+        assert analysis.micrograph.pixel_size
+        found = vacancies(
+            analysis.columns,
+            analysis.lattice,
+            analysis.cells,
+            side.interface,
+            analysis.displacement.of_side(number).offset_cells,
+            analysis.micrograph.pixel_size,
+            analysis.recipe.layers,
+        )
+        return replace(side, vacancies=found)
+
+    return analysis.on_sides(of_side)
 
 
 def _layers(analysis: Analysis, device: Device) -> Analysis:
-    if analysis.displacement is None or analysis.interface is None:
-        return analysis.having(profile=None)
-    profile = layers(
-        analysis.displacement,
-        analysis.polarization,
-        analysis.interface,
-        analysis.vacancies,
-        analysis.dilution,
-        analysis.recipe.layers,
-    )
-    return analysis.having(profile=profile)
+    def of_side(number: int, side: Side) -> Side:
+        assert analysis.displacement
+        found = layers(
+            analysis.displacement.of_side(number),
+            analysis.polarization,
+            side.interface,
+            side.vacancies,
+            analysis.dilution,
+            analysis.recipe.layers,
+        )
+        return replace(side, profile=found)
+
+    return analysis.on_sides(of_side)
 
 
 def _decay(analysis: Analysis, device: Device) -> Analysis:
-    if analysis.profile is None:
-        return analysis.having(decay=None)
-    assert analysis.displacement and analysis.interface
-    reference = analysis.interface.layers_of(analysis.displacement.offset_cells)
-    return analysis.having(decay=decay(analysis.profile, reference))
+    def of_side(number: int, side: Side) -> Side:
+        assert analysis.displacement and side.profile
+        reference = side.interface.layers_of(analysis.displacement.of_side(number).offset_cells)
+        return replace(side, decay=decay(side.profile, reference))
+
+    return analysis.on_sides(of_side)
 
 
 def _quality(analysis: Analysis, device: Device) -> Analysis:
@@ -290,33 +333,14 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
 """Stage name -> what it does, and the recipe sections that only it and later stages depend on."""
 
 
-def _is_of(sha256: str, micrograph: Micrograph) -> bool:
-    return any(sha256 == source.sha256 for source in micrograph.inputs)
-
-
 def _first_stale(recipe: Recipe, start: Analysis | None, micrograph: Micrograph) -> int:
     """Number of the first stage whose result ``start`` cannot give."""
-    if start is None or start.quality is None or not _same_image(start.micrograph, micrograph):
+    if start is None or start.quality is None or not start.micrograph.shows_the_same(micrograph):
         return 0
     for number, (_, sections) in enumerate(STAGES.values()):
         if any(getattr(recipe, s) != getattr(start.recipe, s) for s in sections):
             return number
     return len(STAGES)
-
-
-def _same_image(one: Micrograph, other: Micrograph) -> bool:
-    if one is other:
-        return True
-    if other.pixel_size is None:
-        given = one.pixel_size is None or one.pixel_size.origin != "file"
-    else:
-        given = one.pixel_size is not None and (one.pixel_size.origin != "file" or one.pixel_size == other.pixel_size)
-    return (
-        given
-        and one.inputs == other.inputs
-        and one.signals.keys() == other.signals.keys()
-        and all(np.array_equal(one.signals[n].image, other.signals[n].image, equal_nan=True) for n in one.signals)
-    )
 
 
 def steps(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -158,16 +159,31 @@ class RefineSection(Section):
     max_iterations: int = number(30, "Iterations after which a column that still moves is flagged.", ge=2, le=200)
 
 
+def _in_pairs(value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """Coordinates of points, which come as x and y."""
+    if value is not None and (len(value) % 2 or not all(map(math.isfinite, value))):
+        raise ValueError("give finite x and y of every point")
+    return value
+
+
 class InterfaceSection(Section):
     """The edge of the crystal."""
 
     mode: Literal["auto", "line", "none"] = number(
         "auto", "Find the edge automatically, take the line below (or one drawn for this image), or use none."
     )
-    line: tuple[float, float, float, float] | None = number(
-        None, "Two points x0, y0, x1, y1 of the edge; the crystal is on the side with more columns.", unit="px"
+    line: tuple[float, ...] | None = number(
+        None,
+        "Two or more points x0, y0, x1, y1 ... along the edge; the crystal is on the side with more columns.",
+        unit="px",
+        min_length=4,
     )
     plane: str = number("auto", "Miller indices of the layers; auto = the low-index plane nearest to the edge.")
+
+    @field_validator("line")
+    @classmethod
+    def _points(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        return _in_pairs(value)
 
     @model_validator(mode="after")
     def _line_given(self) -> InterfaceSection:
@@ -229,7 +245,14 @@ class OfOneImage(Section):
 class InterfaceEntry(OfOneImage):
     """An interface drawn on one image."""
 
-    line: tuple[float, float, float, float] = number(..., "Two points x0, y0, x1, y1 of the edge.", unit="px")
+    line: tuple[float, ...] = number(
+        ..., "Two or more points x0, y0, x1, y1 ... along the edge.", unit="px", min_length=4
+    )
+
+    @field_validator("line")
+    @classmethod
+    def _points(cls, value: tuple[float, ...]) -> tuple[float, ...] | None:
+        return _in_pairs(value)
 
 
 class RegionEntry(OfOneImage):

@@ -96,13 +96,17 @@ class Motion:
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """A straight edge of the crystal along a plane; the outward normal is the plane's.
+    """An edge of the crystal along a plane; the outward normal is the plane's.
 
     The line stands ``offset_A`` from the image centre along the normal; the outermost plane of the site
     ``termination`` (unset = the reference site: every moving column then has its neighbours) lies ``clearance_A``
-    inside (unset = half the layer spacing). ``beyond`` says what lies outside. The brightest site's amplitude is
-    multiplied by ``step`` in its outermost ``step_layers`` planes and, where ``beyond`` is crystal, everywhere beyond
-    the line. ``vacancies`` is the missing fraction of the pure oxygen columns' amplitude per layer, outermost first.
+    inside (unset = half the layer spacing). The line may climb along the edge by ``slope`` (to the right, normal up),
+    and bow: inwards on both sides of the middle with a ``radius_A`` at its apex, outwards with a negative one. The
+    crystal follows such a line in steps of whole layers, and layers are counted from the nearest step outwards.
+    ``beyond`` says what lies outside. The brightest site's amplitude is multiplied by ``step`` in its outermost
+    ``step_layers`` planes and, where ``beyond`` is crystal, everywhere beyond the line, where sites have their
+    amplitudes multiplied by ``beyond_strength`` and layers their spacing by 1 + ``beyond_strain``.
+    ``vacancies`` is the missing fraction of the pure oxygen columns' amplitude per layer, outermost first.
     ``cap_level`` is the mean HAADF signal of the amorphous cap as a fraction of the brightest peak.
     """
 
@@ -110,11 +114,20 @@ class Edge:
     offset_A: float = 0.0
     clearance_A: float | None = None
     termination: str | None = None
+    slope: float = 0.0
+    radius_A: float | None = None
     beyond: Literal["amorphous", "vacuum", "crystal"] = "amorphous"
     step: float = 1.0
     step_layers: int = 0
+    beyond_strength: Mapping[str, float] = field(default_factory=dict)
+    beyond_strain: float = 0.0
     vacancies: tuple[float, ...] = ()
     cap_level: float = 0.04
+
+    def rise_A(self, along_A: Floats) -> Floats:
+        """How far outwards the line stands from where it would be if straight, at distances along it."""
+        bow = 0.0 if self.radius_A is None else along_A**2 / (2 * self.radius_A)
+        return np.asarray(self.slope * along_A - bow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +167,8 @@ class Scene:
                 raise RecipeError(f"scene: {name} = {value:g}: must be at least 0 and below 1")
         if self.dose.frames < 1:
             raise RecipeError(f"scene: frames = {self.dose.frames}: must be at least 1")
-        for name in {**self.look.amplitude, **self.look.abf_amplitude, **self.look.sigma_A}:
+        beyond = self.edge.beyond_strength if self.edge is not None else {}
+        for name in {**self.look.amplitude, **self.look.abf_amplitude, **self.look.sigma_A, **beyond}:
             self.motif.site(name)
         if self.motion.layers_pm and self.edge is None:
             raise RecipeError("scene: layers_pm needs an edge to count layers from; give edge=Edge()")
@@ -242,6 +256,8 @@ class Truth:
         per signal, factor between counts of one frame and stored values.
     interface_point, interface_normal
         (2,) a point of the edge in px and its outward normal (right, down; physical proportions), or None.
+    interface_curve
+        (P, 2) points of the edge in px, from end to end of the image and farther, or None.
     drift_px
         (F, 2) shift of each frame against the first.
     """
@@ -269,6 +285,7 @@ class Truth:
     pixel_size_pm: Vector
     interface_point: Floats | None
     interface_normal: Floats | None
+    interface_curve: Floats | None
     drift_px: Floats
 
     def __len__(self) -> int:

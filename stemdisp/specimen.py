@@ -117,9 +117,11 @@ def build_specimen(scene: Scene) -> Specimen:
     if scene.edge is not None:
         last, outermost = _last_ranks(scene, scene.edge)
         ranks = (hk + scene.motif.fractions[site]) @ np.array(scene.motif.rows(scene.edge.plane))
+        ranks = ranks - _steps(scene, scene.edge, ideal)
         layer = np.maximum(_below(outermost, ranks), -1)
         strength = strength * _edge_strength(scene, scene.edge, site, (layer, _below(last, ranks)))
         inside = (_below(last, ranks) >= 0) | (scene.edge.beyond == "crystal")
+        ideal = _stretched(scene, scene.edge, ideal, _below(last, ranks) < 0)
     present &= strength > 0
     columns = Specimen(
         site=site, hk=hk, ideal=ideal, layer=layer, present=present, jitter_pm=jitter, strength=strength, sigma_A=sigma
@@ -165,6 +167,19 @@ def _last_ranks(scene: Scene, edge: Edge) -> tuple[float, float]:
     return float(last), float(moving + np.floor(last - moving + ON_PLANE))
 
 
+def _steps(scene: Scene, edge: Edge, ideal: Floats) -> Floats:
+    """(N,) whole layers by which the crystal reaches farther out at places (N, 2) than where the line is straight."""
+    normal, spacing = outward(scene, edge)
+    return np.rint(edge.rise_A(ideal @ [normal[1], -normal[0]]) / spacing)
+
+
+def _stretched(scene: Scene, edge: Edge, ideal: Floats, beyond: NDArray[np.bool_]) -> Floats:
+    """(N, 2) places of which those ``beyond`` stand apart along the normal as the strain there says."""
+    normal, _ = outward(scene, edge)
+    height = ideal @ normal - edge.offset_A - edge.rise_A(ideal @ [normal[1], -normal[0]])
+    return np.asarray(ideal + edge.beyond_strain * (height * beyond)[:, None] * normal)
+
+
 def _below(rank: float, ranks: Floats) -> NDArray[np.int64]:
     """(N,) whole layers by which ``ranks`` lie inside the plane ``rank``; negative outside."""
     return np.floor(rank - ranks + ON_PLANE).astype(np.int64)
@@ -178,6 +193,8 @@ def _edge_strength(
     ``layers`` are counted from the outermost plane of the moving site (vacancies) and of the crystal (step).
     """
     strength = np.where((site == _brightest(scene)) & (layers[1] < edge.step_layers), edge.step, 1.0)
+    for name, factor in edge.beyond_strength.items():
+        strength[(site == scene.motif.site(name)) & (layers[1] < 0)] *= factor
     for number, fraction in enumerate(edge.vacancies):
         strength[scene.motif.oxygen[site] & (layers[0] == number)] *= 1 - fraction
     return strength

@@ -39,6 +39,9 @@ FULL_SCALE = 0.95
 BATCH = 1024
 """Columns whose profiles are computed at once."""
 
+CURVE_POINTS = 201
+"""Points that the truth's edge is drawn with."""
+
 _CAP, _BACKGROUND, _SCAN, _NOISE = range(4, 8)
 
 
@@ -100,7 +103,11 @@ def _cap_atoms(scene: Scene, edge: Edge) -> list[tuple[Floats, float]]:
     draw = _stream(scene, _CAP)
     units = int(CAP_DENSITY_A3 * CAP_THICKNESS_A * 4 * half**2)
     atoms = [(draw.uniform(-half, half, (count * units, 2)), z**HAADF_EXPONENT) for count, z in CAP_ATOMS.values()]
-    return [(place[place @ normal > edge.offset_A] @ scene.to_px, strength) for place, strength in atoms]
+    along = np.array([normal[1], -normal[0]])
+    return [
+        (place[place @ normal > edge.offset_A + edge.rise_A(place @ along)] @ scene.to_px, strength)
+        for place, strength in atoms
+    ]
 
 
 def _cap(scene: Scene, edge: Edge, drift: Floats) -> Floats:
@@ -184,11 +191,12 @@ def _truth(scene: Scene, columns: Specimen, drift: Floats) -> tuple[Truth, Float
     xy = ideal + moved @ np.linalg.inv(back)
     ny, nx = scene.view.shape
     inside = ((xy >= -0.5) & (xy < [nx - 0.5, ny - 0.5])).all(axis=1)
-    point, normal = None, None
+    point, normal, curve = None, None, None
     if scene.edge is not None:
         normal_A, _ = outward(scene, scene.edge)
         point = centre + scene.edge.offset_A * normal_A @ to_px
         normal = normal_A @ scene.turn
+        curve = centre + _edge_curve_A(scene, scene.edge) @ to_px
     truth = Truth(
         motif=scene.motif,
         site=np.array(scene.motif.sites)[columns.site[inside]],
@@ -213,9 +221,17 @@ def _truth(scene: Scene, columns: Specimen, drift: Floats) -> tuple[Truth, Float
         pixel_size_pm=scene.view.pixel_size_pm,
         interface_point=point,
         interface_normal=normal,
+        interface_curve=curve,
         drift_px=drift,
     )
     return truth, xy
+
+
+def _edge_curve_A(scene: Scene, edge: Edge) -> Floats:
+    """(P, 2) points of the edge in the crystal frame, in angstrom."""
+    normal, _ = outward(scene, edge)
+    along = np.linspace(-scene.radius_A, scene.radius_A, CURVE_POINTS)
+    return np.asarray(along[:, None] * [normal[1], -normal[0]] + (edge.offset_A + edge.rise_A(along))[:, None] * normal)
 
 
 def simulate_frames(scene: Scene) -> tuple[dict[str, Floats], Truth]:

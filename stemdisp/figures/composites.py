@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..model.analysis import Analysis
+from ..model.interface import Interface
 from .columns import draw_columns
 from .components import draw_component
 from .layers import draw_distance_axis, draw_oxygen_contrast, draw_profile
@@ -80,11 +81,20 @@ def compose_displacement(analysis: Analysis) -> Figure | None:
     figure = _figure(DOUBLE_COLUMN_IN, _map_height_in(analysis))
     ax = figure.subplots()
     draw_vectors(
-        ax, analysis.micrograph, analysis.displacement, interface=analysis.interface, signal=position_signal(analysis)
+        ax,
+        analysis.micrograph,
+        analysis.displacement,
+        interfaces=_interfaces(analysis),
+        signal=position_signal(analysis),
     )
     draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
     draw_small_print(figure, analysis, analysis.displacement.assumption)
     return figure
+
+
+def _interfaces(analysis: Analysis) -> tuple[Interface, ...]:
+    """The edge as the crystal on each of its sides has it."""
+    return tuple(side.interface for side in analysis.sides)
 
 
 def _sites(analysis: Analysis) -> str:
@@ -142,7 +152,7 @@ def compose_directions(analysis: Analysis) -> Figure | None:
     return figure
 
 
-def compose_layers(analysis: Analysis) -> Figure | None:
+def compose_layers(analysis: Analysis, *, where: str = "") -> Figure | None:
     """Displacement per layer, and the contrast of oxygen below it where it was measured."""
     profile = analysis.profile
     if profile is None or not np.isfinite(profile.parallel_pm).any():
@@ -157,9 +167,16 @@ def compose_layers(analysis: Analysis) -> Figure | None:
         upper = figure.subplots()
     draw_profile(upper, profile, bulk_from=first, labelled=not oxygen)
     draw_distance_axis(upper, profile)
-    draw_title(figure, f"{_sites(analysis)} by layer", analysis.micrograph.name)
+    draw_title(figure, f"{_sites(analysis)} by layer{where}", analysis.micrograph.name)
     draw_small_print(figure, analysis, analysis.displacement.assumption if analysis.displacement else "")
     return figure
+
+
+def compose_layers_beyond(analysis: Analysis) -> Figure | None:
+    """The same of the crystal on the other side of the interface."""
+    if len(analysis.sides) < 2:
+        return None
+    return compose_layers(analysis.of_side(1), where=" beyond the interface")
 
 
 def _model(analysis: Analysis) -> str:
@@ -176,7 +193,9 @@ def compose_polarization(analysis: Analysis) -> Figure | None:
         return None
     figure = _figure(DOUBLE_COLUMN_IN, _map_height_in(analysis))
     ax = figure.subplots()
-    draw_polarization(ax, analysis.micrograph, field, interface=analysis.interface, signal=position_signal(analysis))
+    draw_polarization(
+        ax, analysis.micrograph, field, interfaces=_interfaces(analysis), signal=position_signal(analysis)
+    )
     draw_title(figure, f"Polarization, model {_model(analysis)}", analysis.micrograph.name)
     draw_small_print(figure, analysis, field.assumption)
     return figure

@@ -15,10 +15,10 @@ def draw_polarization(
     micrograph: Micrograph,
     field: VectorField,
     *,
-    interface: Interface | None = None,
+    interfaces: tuple[Interface, ...] = (),
     signal: str | None = None,
 ) -> VectorMap:
     """The same map as of displacements in µC/cm²; the field's assumption (model, charges) belongs under it."""
     if field.unit != "uC/cm2":
         raise ValueError(f"polarization map: the field is in {field.unit}; give one in uC/cm2")
-    return draw_vectors(ax, micrograph, field, interface=interface, signal=signal)
+    return draw_vectors(ax, micrograph, field, interfaces=interfaces, signal=signal)

@@ -15,6 +15,7 @@ from .composites import (
     compose_directions,
     compose_displacement,
     compose_layers,
+    compose_layers_beyond,
     compose_polarization,
 )
 from .style import STYLE
@@ -26,6 +27,7 @@ FIGURES: dict[str, Callable[[Analysis], Figure | None]] = {
     "displacement": compose_displacement,
     "components": compose_components,
     "layers": compose_layers,
+    "layers_beyond": compose_layers_beyond,
     "directions": compose_directions,
     "polarization": compose_polarization,
 }

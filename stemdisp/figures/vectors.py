@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -110,10 +111,13 @@ def _draw_arrows(
 
 def draw_interface(ax: Axes, interface: Interface, micrograph: Micrograph) -> Line2D:
     """The edge of the crystal as a dashed line across the image."""
-    along = interface.parallel / _proportions(micrograph.pixel_size)
-    line = ax.axline(
-        tuple(interface.point), tuple(interface.point + along), color=INK, lw=1.0, ls=(0, (5, 2.5)), zorder=5
-    )
+    dashed: dict[str, Any] = {"color": INK, "lw": 1.0, "ls": (0, (5, 2.5)), "zorder": 5}
+    line: Line2D
+    if interface.straight:
+        along = interface.parallel / _proportions(micrograph.pixel_size)
+        line = ax.axline(tuple(interface.point), tuple(interface.point + along), **dashed)
+    else:
+        (line,) = ax.plot(*interface.curve.T, scalex=False, scaley=False, **dashed)
     line.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
     return line
 
@@ -146,9 +150,11 @@ def draw_layer_numbers(ax: Axes, interface: Interface, micrograph: Micrograph) -
         if layer % every:
             continue
         depth_pm = 1000 * float(np.nanmean(interface.distance_nm[interface.layer == layer]))
-        place = _enters(
-            interface.point - interface.normal * depth_pm / pixel_pm, interface.parallel / pixel_pm, low, high
-        )
+        below = interface.curve - interface.normal * depth_pm / pixel_pm
+        if interface.straight:
+            place = _enters(below.mean(axis=0), interface.parallel / pixel_pm, low, high)
+        else:
+            place = next(iter(below[((below >= low) & (below <= high)).all(axis=1)]), None)
         if place is not None:
             label = ax.text(
                 place[0], place[1], str(layer), fontsize="x-small", color=INK, ha="center", va="center", zorder=6
@@ -163,11 +169,12 @@ def draw_vectors(
     micrograph: Micrograph,
     field: VectorField,
     *,
-    interface: Interface | None = None,
+    interfaces: tuple[Interface, ...] = (),
     signal: str | None = None,
 ) -> VectorMap:
     """Arrows coloured by direction over the dimmed image, with colour wheel, length key, scale bar and interface.
 
+    ``interfaces`` are the edge as the crystal on each of its sides has it, each with its own layers.
     Arrows start at the centroid of the reference columns and are magnified by a factor that stands on the figure.
     Vectors that do not stand above their error are faint.
     """
@@ -181,15 +188,16 @@ def draw_vectors(
     outline = min(OUTLINE * points_per_px(ax, micrograph) * cell_spacing_px(field), 0.3)
     faint = _draw_arrows(ax, field, field.valid & ~judged, uv_px, full, alpha=0.4, outline=outline)
     arrows = _draw_arrows(ax, field, field.valid & judged, uv_px, full, alpha=1.0, outline=outline)
-    if interface is not None:
-        draw_interface(ax, interface, micrograph)
+    for interface in interfaces:
         draw_layer_numbers(ax, interface, micrograph)
+    if interfaces:
+        draw_interface(ax, interfaces[0], micrograph)
     length = round_length(max(full, KEY_PT / (points_per_px(ax, micrograph) * px_per_unit)))
     key = _draw_key(ax, arrows, length, px_per_unit, UNITS[field.unit])
     lines = [_magnification(field, micrograph, px_per_unit)]
     if (field.valid & ~judged).any():
         lines.append(f"faint: not above its error\n({int((field.valid & ~judged).sum())} of {int(field.valid.sum())})")
-    if interface is not None:
+    if interfaces:
         lines.append("dashed: interface;\nnumbers: layers")
     beside = _beside(ax)
     wheel = draw_wheel(ax.inset_axes((0.4, -1.3, 1.0, 1.0), transform=beside), full, UNITS[field.unit])

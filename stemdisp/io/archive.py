@@ -26,13 +26,14 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.dilution import Dilution
-from ..model.fields import VectorField
+from ..model.fields import Offset, VectorField
 from ..model.fit import Fit
 from ..model.interface import Interface
 from ..model.lattice import Lattice
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from ..model.profile import Decay, Profile
 from ..model.quality import Check, Quality
+from ..model.side import Side
 from ..model.vacancies import Vacancies
 from .text import one_line
 
@@ -53,8 +54,9 @@ NOUNS: dict[str, type[Any]] = {
             Material,
             Micrograph,
             Motif,
+            Offset,
         ),
-        *(PixelSize, Profile, Quality, Signal, UnitCells, Vacancies, VectorField),
+        *(PixelSize, Profile, Quality, Side, Signal, UnitCells, Vacancies, VectorField),
     )
 }
 

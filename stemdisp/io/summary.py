@@ -175,11 +175,13 @@ def interface(analysis: Analysis) -> dict[str, Any] | None:
         return None
     return {
         "point_px": found.point,
+        "curve_px": found.curve,
         "normal": found.normal,
         "plane": found.plane,
         "spacing_pm": found.spacing_pm,
         "position_std_nm": found.position_std_nm,
         "from": found.origin,
+        "told_by": found.sentence,
         "layers": len(np.unique(found.layer[found.layer >= 0])),
     }
 
@@ -196,6 +198,24 @@ def significant_layers(analysis: Analysis) -> NDArray[np.int64] | None:
     """Layers whose mean displacement stands above its error; None where there are no layers."""
     profile = analysis.profile
     return None if profile is None else profile.layer[profile.significant == 1]
+
+
+def other_side(analysis: Analysis) -> dict[str, Any] | None:
+    """The same of the crystal on the other side of the interface; None where nothing else is crystal."""
+    if len(analysis.sides) < 2:
+        return None
+    there = analysis.of_side(1)
+    return {"reference": reference(there)} | of_layers(there)
+
+
+def of_layers(analysis: Analysis) -> dict[str, Any]:
+    """What is said of an interface and the layers below it."""
+    return {
+        "interface": interface(analysis),
+        "significant_layers": significant_layers(analysis),
+        "decay": None if analysis.decay is None else vars(analysis.decay),
+        "oxygen": oxygen(analysis),
+    }
 
 
 def summary(analysis: Analysis) -> dict[str, Any]:
@@ -219,10 +239,8 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "fits": {signal: plain(vars(fit)) for signal, fit in fits(analysis).items()},
         "displacement": plain(mean_displacement(analysis)),
         "precision": plain(precision(analysis)),
-        "interface": plain(interface(analysis)),
-        "significant_layers": plain(significant_layers(analysis)),
-        "decay": None if analysis.decay is None else plain(vars(analysis.decay)),
-        "oxygen": plain(oxygen(analysis)),
+        **{name: plain(value) for name, value in of_layers(analysis).items()},
+        "other_side": plain(other_side(analysis)),
         "dilution": None if analysis.dilution is None else plain(vars(analysis.dilution)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),

@@ -132,14 +132,14 @@ def cells_table(analysis: Analysis) -> Table:
 
     Vectors stand in the image frame (x right, y down); ``angle_deg`` is as seen.  ``significant`` is 1, 0 or empty.
     """
-    cells, interface = analysis.cells, analysis.interface
+    cells = analysis.cells
     if cells is None:
         cells = UnitCells("", "", NO_ROWS[:, None].repeat(2, 1), NO_ROWS, NO_ROWS[:, None], np.zeros((0, 2)), NO_ROWS)
-    n, nothing = len(cells), np.full(len(cells), np.nan)
+    n = len(cells)
     moved, polar = _vectors(analysis.displacement, n), _vectors(analysis.polarization, n)
     tested = moved.valid & (len(moved.significant) == n)
     significant = moved.significant if len(moved.significant) == n else np.zeros(n, dtype=bool)
-    layer = np.full(n, -1) if interface is None else interface.layer
+    side, layer, distance, normal, parallel = _from_interface(analysis, moved)
     values = (
         np.arange(n),
         *(_whole(index) for index in cells.hk.T),
@@ -148,11 +148,11 @@ def cells_table(analysis: Analysis) -> Table:
         *moved.std.T,
         moved.magnitude,
         moved.angle_deg,
-        nothing if interface is None else moved.along(interface.normal),
-        nothing if interface is None else moved.along(interface.parallel),
+        normal,
+        parallel,
         *polar.uv.T,
         _whole(layer, layer < 0),
-        nothing if interface is None else interface.distance_nm,
+        distance,
         _whole(significant, ~tested),
         _flag_names(cells.flags),
     )
@@ -161,15 +161,34 @@ def cells_table(analysis: Analysis) -> Table:
     atoms = analysis.dilution.undone(moved) if analysis.dilution is not None else _vectors(None, n)
     for i, axis in enumerate("xy"):
         others |= {f"atom_d{axis}_pm": atoms.uv[:, i], f"atom_d{axis}_std_pm": atoms.std[:, i]}
-    return table | others
+    return table | others | {"side": _whole(side, side < 0)}
+
+
+def _from_interface(analysis: Analysis, moved: VectorField) -> tuple[NDArray[Any], ...]:
+    """Side of every cell (-1 = none), layer (-1 = none), distance, and the components of ``moved`` along the outward
+    normal of its side and parallel to the interface."""
+    side, layer = np.full(len(moved), -1), np.full(len(moved), -1)
+    distance, normal, parallel = (np.full(len(moved), np.nan) for _ in range(3))
+    for number, one in enumerate(analysis.sides):
+        edge = one.interface
+        # What lies beyond an edge that has one side only is counted from it too, negatively.
+        own = edge.distance_nm > 0 if number else np.ones(len(moved), dtype=bool)
+        side[own], layer[own], distance[own] = number, edge.layer[own], edge.distance_nm[own]
+        normal[own], parallel[own] = moved.along(edge.normal)[own], moved.along(edge.parallel)[own]
+    return side, layer, distance, normal, parallel
 
 
 def layers_table(analysis: Analysis) -> Table:
-    """All layers, one row each: name -> (L,) array; the contract's columns, then the others of the profile."""
-    profile = analysis.profile
-    arrays: Table = dict(profile.arrays()) if profile is not None else dict.fromkeys(LAYERS, np.zeros(0))
+    """All layers, one row each: name -> (L,) array; the contract's columns, then the others of the profile, then the
+    side of the interface (0, and 1 for the crystal on its other side)."""
+    profiles = [side.profile for side in analysis.sides if side.profile is not None]
+    if not profiles:
+        return dict.fromkeys((*LAYERS, "side"), np.zeros(0))
+    arrays: Table = {
+        name: np.concatenate([profile.arrays()[name] for profile in profiles]) for name in profiles[0].arrays()
+    }
     first = {name: arrays.pop(name) for name in LAYERS}
-    return first | arrays
+    return first | arrays | {"side": np.repeat(np.arange(len(profiles)), [len(profile) for profile in profiles])}
 
 
 TABLES: dict[str, Callable[[Analysis], Table]] = {

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Vector (2,) that was subtracted, its standard error (2,), and the cells (M,) it was measured on."""
+
+    vector: Floats
+    std: Floats
+    cells: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,8 @@ class VectorField:
         (2,) vector that was subtracted from all and its standard error, or None where nothing was subtracted.
     offset_cells
         (M,) cells the offset was measured on (all False where nothing was subtracted).
+    beyond
+        The same of the cells on the other side of an interface, where that is a crystal too.
     significant
         (M,) whether the vector stands above its error (False discovery controlled), NaN vectors are False.
     assumption
@@ -38,6 +49,7 @@ class VectorField:
     offset: Floats | None = None
     offset_std: Floats | None = None
     offset_cells: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    beyond: Offset | None = None
     significant: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     assumption: str = ""
 
@@ -64,6 +76,15 @@ class VectorField:
     def std(self) -> Floats:
         """(M, 2) standard deviation of the components."""
         return np.sqrt(np.stack([self.cov[:, 0, 0], self.cov[:, 1, 1]], axis=1))
+
+    def of_side(self, number: int) -> VectorField:
+        """As the crystal on one side of an interface (0, or 1 = the other side) has it: with its own offset."""
+        if number == 0:
+            return self
+        if self.beyond is None:
+            return replace(self, offset=None, offset_std=None, offset_cells=np.zeros(0, dtype=bool), beyond=None)
+        own = self.beyond
+        return replace(self, offset=own.vector, offset_std=own.std, offset_cells=own.cells, beyond=None)
 
     def along(self, direction: Floats) -> Floats:
         """(M,) component along a unit vector (x right, y down)."""

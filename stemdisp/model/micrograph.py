@@ -106,3 +106,28 @@ class Micrograph:
     def with_pixel_size(self, pixel_size: PixelSize | None) -> Micrograph:
         """The same signals under another pixel size."""
         return replace(self, pixel_size=pixel_size)
+
+    def was_read_from(self, sha256: str) -> bool:
+        """Whether a file of this SHA-256 (hex) is among the inputs."""
+        return any(sha256 == source.sha256 for source in self.inputs)
+
+    def shows_the_same(self, other: Micrograph) -> bool:
+        """Whether an analysis of this one is one of ``other``: equal pixels, and equal pixel sizes as far as their
+        files say so."""
+        if self is other:
+            return True
+        if other.pixel_size is None:
+            given = self.pixel_size is None or self.pixel_size.origin != "file"
+        else:
+            given = self.pixel_size is not None and (
+                self.pixel_size.origin != "file" or self.pixel_size == other.pixel_size
+            )
+        return (
+            given
+            and self.inputs == other.inputs
+            and self.signals.keys() == other.signals.keys()
+            and all(
+                np.array_equal(self.signals[name].image, other.signals[name].image, equal_nan=True)
+                for name in self.signals
+            )
+        )

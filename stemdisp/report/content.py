@@ -142,6 +142,20 @@ def _median_std(std: np.ndarray[Any, Any]) -> str:
     return f"{number(x, 2)}, {number(y, 2)} pm" if np.isfinite([x, y]).all() else NOTHING
 
 
+def tables_of_layers(analysis: Analysis) -> list[Row]:
+    """A table for each side of the interface: its title, its rows, how many deeper layers are left out."""
+    return [
+        {
+            "title": "Layers beyond the interface" if number else "Layers",
+            "rows": layers(analysis.of_side(number)),
+            "left_out": max(0, len(side.profile) - LAYERS_SHOWN),
+            "oxygen": bool(np.isfinite(side.profile.o_contrast).any()),
+        }
+        for number, side in enumerate(analysis.sides)
+        if side.profile is not None
+    ]
+
+
 def layers(analysis: Analysis) -> list[Row]:
     """One row a layer, as text."""
     profile = analysis.profile
@@ -214,7 +228,6 @@ def flags(analysis: Analysis) -> list[Row]:
 
 def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template names."""
-    profile = analysis.profile
     field = analysis.displacement
     return {
         "name": one_line(analysis.micrograph.name, 200),
@@ -230,9 +243,7 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
         ]
         + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None],
         "pictures": pictures(figures),
-        "layers": layers(analysis),
-        "layers_left_out": max(0, len(profile) - LAYERS_SHOWN) if profile is not None else 0,
-        "oxygen": profile is not None and bool(np.isfinite(profile.o_contrast).any()),
+        "tables": tables_of_layers(analysis),
         "checks": checks(analysis),
         "flags": flags(analysis),
         "columns": count(len(analysis.columns), "column") if analysis.columns else "no columns",

@@ -216,20 +216,25 @@ def _interface(analysis: Analysis) -> str:
         return "No interface was found, so there are no layers."
     layers = len(np.unique(edge.layer[edge.layer >= 0]))
     how = "found automatically" if edge.origin == "automatic" else "given"
+    shape = "An interface" if edge.straight else "An interface that does not follow one plane"
+    told = f" ({edge.sentence})" if edge.sentence else ""
     below = count(layers, overlined(edge.plane, "()") + " layer")
-    return f"An interface was {how}; below it lie {below}, {number(edge.spacing_pm, 4)}{JOIN}pm apart."
+    return f"{shape} was {how}{told}; below it lie {below}, {number(edge.spacing_pm, 4)}{JOIN}pm apart."
 
 
-def reference_sentence(analysis: Analysis) -> str:
-    """What was subtracted from all displacements, or that nothing was and what that means."""
+def reference_sentence(analysis: Analysis, where: str = "") -> str:
+    """What was subtracted from the displacements of a crystal, or that nothing was and what that means."""
     field = analysis.displacement
     if field is None:
         return ""
     if field.offset is None:
-        return "Nothing was subtracted: one image alone cannot tell a uniform polarization from a uniform tilt."
+        nothing = f"{where} nothing was subtracted".strip()
+        nothing = nothing[0].upper() + nothing[1:]
+        return f"{nothing}: one image alone cannot tell a uniform polarization from a uniform tilt."
     std = (None, None) if field.offset_std is None else field.offset_std
     return (
-        f"The mean of the reference region ({count(int(field.offset_cells.sum()), 'cell')}) was subtracted: "
+        f"The mean of the reference region{' ' if where else ''}{where} "
+        f"({count(int(field.offset_cells.sum()), 'cell')}) was subtracted: "
         f"{with_error(field.offset[0], std[0], 'pm')} to the right and "
         f"{with_error(field.offset[1], std[1], 'pm')} down, "
         "which tilt, scan or a uniform displacement may have caused."
@@ -238,10 +243,27 @@ def reference_sentence(analysis: Analysis) -> str:
 
 def paragraph(analysis: Analysis) -> str:
     """The finding in a few sentences, made from the numbers alone."""
-    row = strongest_layer(analysis.profile)
-    parts = [_columns(analysis), _cells(analysis), _interface(analysis)]
-    if analysis.profile is not None and row is not None:
-        parts.append(f"The displacement is largest in {layer_sentence(analysis.profile, row)}.")
-    if analysis.profile is not None:
-        parts += [_displaced(analysis.profile), _decay(analysis.decay), _oxygen(analysis.profile)]
-    return " ".join(part for part in (*parts, reference_sentence(analysis)) if part)
+    parts = [_columns(analysis), _cells(analysis), _interface(analysis), *_layers(analysis)]
+    if len(analysis.sides) > 1:
+        there = analysis.of_side(1)
+        parts += [_beyond(there), *_layers(there)]
+        parts += [reference_sentence(analysis), reference_sentence(there, "beyond the interface")]
+    else:
+        parts.append(reference_sentence(analysis))
+    return " ".join(part for part in parts if part)
+
+
+def _layers(analysis: Analysis) -> list[str]:
+    """What the layers of one crystal say."""
+    profile, row = analysis.profile, strongest_layer(analysis.profile)
+    if profile is None:
+        return []
+    largest = "" if row is None else f"The displacement is largest in {layer_sentence(profile, row)}."
+    return [largest, _displaced(profile), _decay(analysis.decay), _oxygen(profile)]
+
+
+def _beyond(there: Analysis) -> str:
+    """The crystal on the other side of the interface."""
+    assert there.interface is not None
+    layers = len(np.unique(there.interface.layer[there.interface.layer >= 0]))
+    return f"Beyond it the crystal goes on with {count(layers, overlined(there.interface.plane, '()') + ' layer')}."

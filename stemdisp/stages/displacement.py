@@ -16,7 +16,7 @@ from ..fitting.discovery import discoveries
 from ..flags import Flag
 from ..model.cells import UnitCells
 from ..model.columns import Columns
-from ..model.fields import VectorField
+from ..model.fields import Offset, VectorField
 from ..model.interface import Interface
 from ..model.micrograph import PixelSize
 from ..recipe import DisplacementSection
@@ -48,7 +48,7 @@ class Zero:
 def displacement(
     columns: Columns,
     cells: UnitCells,
-    interface: Interface | None,
+    interfaces: tuple[Interface, ...],
     pixel_size: PixelSize,
     recipe: DisplacementSection,
     region: Floats | None = None,
@@ -59,8 +59,9 @@ def displacement(
     ----------
     columns, cells
         Measured columns and the cells built on them.
-    interface
-        Where there is one, a deep and flat part of the crystal is the reference.
+    interfaces
+        Where there is one, a deep and flat part of the crystal is the reference; where there are two, each side has its
+        own.
     pixel_size
         Width and height of a pixel.
     recipe
@@ -81,7 +82,43 @@ def displacement(
     cov = (columns.cov[cells.moving] + reference_cov) * pm[:, None] * pm
     missing = (cells.flags & int(Flag.INCOMPLETE)) > 0
     uv[missing], cov[missing] = np.nan, np.nan
-    zero = _zero(uv, cells, interface, recipe, region)
+    first = _block(uv, cov, _zero(uv, cells, interfaces[0] if interfaces else None, recipe, region))
+    offset, beyond = first.offset, None
+    vectors, level, sentence = first.uv, first.level, first.sentence
+    if len(interfaces) > 1:
+        there = interfaces[1].distance_nm > 0
+        other = _block(uv, cov, _zero(uv, cells, interfaces[1], recipe, region))
+        vectors, level, beyond = (
+            np.where(there[:, None], other.uv, vectors),
+            np.where(there, other.level, level),
+            other.offset,
+        )
+        sentence = f"{sentence}; beyond the interface: {other.sentence}"
+    return VectorField(
+        unit="pm",
+        xy=cells.xy,
+        uv=vectors,
+        cov=cov,
+        offset=None if offset is None else offset.vector,
+        offset_std=None if offset is None else offset.std,
+        offset_cells=np.zeros(0, dtype=bool) if offset is None else offset.cells,
+        beyond=beyond,
+        significant=level & np.isfinite(vectors).all(axis=1),
+        assumption=sentence,
+    )
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Vectors (M, 2) against their zero, which of them (M,) stand above their error, and what was subtracted."""
+
+    uv: Floats
+    level: Mask
+    offset: Offset | None
+    sentence: str
+
+
+def _block(uv: Floats, cov: Floats, zero: Zero) -> _Block:
     usable = zero.cells & np.isfinite(uv).all(axis=1)
     if usable.sum() < FEWEST_BULK_CELLS:
         sentence = (
@@ -89,22 +126,10 @@ def displacement(
             if not zero.cells.any()
             else f"the reference region has only {int(usable.sum())} cells; nothing was subtracted"
         )
-        level = significant(uv, cov + MISFIT_PM**2 * np.eye(2))
-        return VectorField("pm", cells.xy, uv, cov, significant=level, assumption=sentence)
-    offset = uv[usable].mean(axis=0)
-    scatter = np.cov(uv[usable].T)
-    uv = uv - offset
-    return VectorField(
-        unit="pm",
-        xy=cells.xy,
-        uv=uv,
-        cov=cov,
-        offset=offset,
-        offset_std=np.sqrt(np.diag(scatter) / usable.sum()),
-        offset_cells=usable,
-        significant=significant(uv, np.broadcast_to(scatter, cov.shape)),
-        assumption=zero.sentence,
-    )
+        return _Block(uv, significant(uv, cov + MISFIT_PM**2 * np.eye(2)), None, sentence)
+    offset, scatter = uv[usable].mean(axis=0), np.cov(uv[usable].T)
+    level = significant(uv - offset, np.broadcast_to(scatter, cov.shape))
+    return _Block(uv - offset, level, Offset(offset, np.sqrt(np.diag(scatter) / usable.sum()), usable), zero.sentence)
 
 
 def _zero(

@@ -1,164 +1,166 @@
-"""Find the straight edge of the crystal, its outward normal, and the layer of every cell.
+"""Count the layers of every cell from the edge of its crystal, and measure how far from it the cell lies.
 
-The crystal is segmented on its own grid: cells whose place lies inside the frame and holds no column are outside. A
-line is fitted to the columns that face them (skimage.measure.ransac), and the low-index plane nearest to it gives
-normal and layers. Distances are taken in physical, not pixel, proportions.
+The low-index plane nearest to the edge gives normal and layers. Along an edge that follows it layers are whole planes
+of the image; along a curve, or a line at an angle, the crystal ends in steps and each cell counts from the nearest one.
+Distances are taken in physical, not pixel, proportions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal import Motif, Plane
-from ..errors import StageError
+from ..errors import RecipeError, StageError
+from ..fitting.curve import distance_from, height_over
 from ..flags import Flag
 from ..materials import parse_zone
 from ..model.cells import UnitCells
 from ..model.columns import Columns
-from ..model.interface import Interface
+from ..model.interface import Edge, Interface
 from ..model.lattice import Lattice
-from ..model.micrograph import Micrograph, PixelSize
+from ..model.micrograph import PixelSize
 from ..recipe import InterfaceSection
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 LOW_INDEX: tuple[Plane, ...] = ((0, 0, 1), (0, 1, 1), (1, 1, 1))
 """Families that edges of a perovskite follow."""
 
-FEWEST_FACING = 6
-"""Columns that must face the outside, and stand on one line, before an edge is called one."""
-
-LARGE_PIECE = 6
-"""Empty cells that must hang together to be the outside and not missing columns."""
-
-ON_LINE = 0.75
-"""Largest distance from the edge's line, in shortest lattice vectors: a surface step more or less."""
-
-EDGE_SHARE = 0.5
-"""Share of the facing columns that must stand on the line."""
-
 FULL_PLANE = 0.25
 """A plane with fewer columns than this share of a usual one is a remnant, not the outermost layer."""
 
+LEVEL = 1.0
+"""Layers by which an edge may rise from end to end and still follow its plane."""
+
+BY_HAND_DEG = 5.0
+"""Angle to its plane up to which a line drawn through two points is meant to follow it."""
+
+STEEPEST = 4.0
+"""Rise over run of an edge against the layers: steeper ones cross them, and there is nothing to count from."""
+
+FEWEST_LAYERS = 3
+"""Layers that what lies beyond an edge must have to be a crystal with an interface of its own."""
+
+BINS = 12
+"""Parts of a repeat along the edge in which its outermost columns are looked for."""
+
 
 @dataclass(frozen=True)
-class _Line:
-    """An edge before it has a plane: a point (2,) in px, outward normal (2,) in physical proportions."""
+class _Crystal:
+    """The crystal as planes (p, q) of its lattice cut it: N columns, M cells, heights in planes, places in pm."""
 
-    point: Floats
-    normal: Floats
+    columns: Columns
+    cells: UnitCells
+    lattice: Lattice
+    pixel_size: PixelSize
+    plane: Plane
+
+    @cached_property
+    def rows(self) -> Ints:
+        return np.array(self.lattice.motif.rows(self.plane), dtype=np.int64)
+
+    @cached_property
+    def reciprocal(self) -> Floats:
+        """(2,) normal over spacing (1 / pm)."""
+        return np.asarray(np.linalg.inv(self.lattice.cell * self.pixel_size.xy_pm) @ self.rows)
+
+    @cached_property
+    def spacing(self) -> float:
+        return float(1 / np.linalg.norm(self.reciprocal))
+
+    @cached_property
+    def normal(self) -> Floats:
+        return self.reciprocal * self.spacing
+
+    @property
+    def axes(self) -> Floats:
+        """(2, 2) places in pm times this are (along, across)."""
+        return np.stack([[-self.normal[1], self.normal[0]], self.normal], axis=1)
+
+    @cached_property
+    def places(self) -> Floats:
+        """(N, 2) along and across, pm."""
+        return np.asarray(self.columns.xy * self.pixel_size.xy_pm @ self.axes)
+
+    @cached_property
+    def heights(self) -> Floats:
+        """(N,) whole numbers are planes of what stands at the lattice's origin."""
+        return np.asarray((self.columns.hk + self.lattice.motif.fractions[self.columns.site]) @ self.rows)
+
+    def rows_of(self, site: str) -> NDArray[np.intp]:
+        """Columns of a site that are really there."""
+        unsure = int(Flag.WEAK | Flag.EXCLUDED)
+        return np.flatnonzero(self.columns.of_site(site) & ((self.columns.flags & unsure) == 0))
+
+    @property
+    def cations(self) -> tuple[str, str]:
+        material = self.lattice.motif.material
+        return material.reference, material.moving
+
+    @property
+    def repeat(self) -> float:
+        """Distance of equal columns of one plane, in pm."""
+        return float(abs(np.linalg.det(self.lattice.cell * self.pixel_size.xy_pm)) / self.spacing)
+
+    def chain(self, edge: Edge) -> Floats:
+        """(P, 2) the edge as (along, across), in the order of ``along``."""
+        points = edge.points * self.pixel_size.xy_pm @ self.axes
+        return points[::-1] if points[-1, 0] < points[0, 0] else points
 
 
 def interface(
-    micrograph: Micrograph,
     columns: Columns,
     cells: UnitCells,
     lattice: Lattice,
+    pixel_size: PixelSize,
     recipe: InterfaceSection,
-    drawn: Floats | None = None,
-) -> Interface | None:
-    """The edge of the crystal and the cells' layers.
+    edge: Edge,
+) -> tuple[Interface, ...]:
+    """The cells' layers and distances, as the crystal on either side of an edge has them.
 
     Parameters
     ----------
-    micrograph
-        For its frame and pixel size; without a pixel size there are no distances and so no interface.
-    columns, cells, lattice
+    columns, cells, lattice, pixel_size
         The assigned and refined crystal.
     recipe
-        ``mode`` auto, line or none; ``plane``.
-    drawn
-        (2, 2) two points in px of an edge drawn on this image; it wins over the recipe.
+        ``plane``.
+    edge
+        Where the crystal ends or changes.
 
     Returns
     -------
-    Interface | None
-        None where there is no edge, or the recipe wants none.
+    tuple[Interface, ...]
+        One, or where crystal lies on both sides two, each with its own outward normal and with layer -1 for the cells
+        of the other.
 
     Raises
     ------
     StageError
-        The recipe wants a line and gives none, or the line leaves no cell on its inner side.
+        The edge leaves no crystal on its inner side, folds back, or crosses the layers.
+    RecipeError
+        No plane of the family that the recipe names holds the beam.
     """
-    pixel_size = micrograph.pixel_size
-    if pixel_size is None or (drawn is None and recipe.mode == "none"):
-        return None
-    if drawn is None and recipe.mode == "line":
-        if recipe.line is None:
-            raise StageError("[interface] mode = line, but no line is given; set line = [x0, y0, x1, y1] in px")
-        drawn = np.array(recipe.line).reshape(2, 2)
-    if drawn is not None:
-        line: _Line | None = _from_points(drawn, columns, pixel_size)
-    else:
-        line = _automatic(columns, lattice, pixel_size, micrograph.shape)
-    if line is None:
-        return None
-    planes = _planes(lattice.motif, recipe.plane)
-    return _numbered(columns, cells, lattice, pixel_size, line, planes, "automatic" if drawn is None else "recipe")
-
-
-def _from_points(points: Floats, columns: Columns, pixel_size: PixelSize) -> _Line:
-    along = (points[1] - points[0]) * pixel_size.xy_pm
-    length = float(np.linalg.norm(along))
-    if length == 0:
-        raise StageError(
-            f"the interface's two points are the same ({points[0, 0]:g}, {points[0, 1]:g}); give two points of the edge"
-        )
-    normal = np.array([along[1], -along[0]]) / length
-    inner = ((columns.xy - points[0]) * pixel_size.xy_pm) @ normal
-    return _Line(points.mean(axis=0), normal if (inner < 0).sum() >= (inner > 0).sum() else -normal)
-
-
-def _automatic(columns: Columns, lattice: Lattice, pixel_size: PixelSize, shape: tuple[int, int]) -> _Line | None:
-    """The longest straight edge along which crystal faces empty cells inside the frame."""
-    from skimage.measure import LineModelND, ransac
-
-    facing, outside = _facing(columns, lattice, shape)
-    if len(facing) < FEWEST_FACING:
-        return None
-    points = columns.xy[facing] * pixel_size.xy_pm
-    reach = ON_LINE * float(np.linalg.norm(lattice.cell * pixel_size.xy_pm, axis=1).min())
-    model, on_line = ransac(points, LineModelND, min_samples=2, residual_threshold=reach, max_trials=500, rng=0)
-    if model is None or on_line.sum() < max(FEWEST_FACING, EDGE_SHARE * len(facing)):
-        return None
-    origin, direction = model.origin, model.direction
-    normal = np.array([direction[1], -direction[0]])
-    if (outside.mean(axis=0) * pixel_size.xy_pm - origin) @ normal < 0:
-        normal = -normal
-    return _Line(points[on_line].mean(axis=0) / pixel_size.xy_pm, normal)
-
-
-def _facing(columns: Columns, lattice: Lattice, shape: tuple[int, int]) -> tuple[Ints, Floats]:
-    """Rows of reference columns beside the outside, and the places (n, 2) px of the outside's cells.
-
-    The frame is filled with the cells of the lattice; empty ones that hang together in a large enough piece are outside
-    (scipy.ndimage.label), single ones are missing columns.
-    """
-    from scipy.ndimage import label
-
-    rows = np.flatnonzero(columns.of_site(lattice.motif.material.reference))
-    corners = np.array([[0, 0], [shape[1], 0], [0, shape[0]], [shape[1], shape[0]]], dtype=float)
-    reach = np.concatenate([lattice.fractional(corners), columns.hk[rows]])
-    low, high = np.floor(reach.min(axis=0)).astype(int) - 1, np.ceil(reach.max(axis=0)).astype(int) + 2
-    grid = np.stack(np.meshgrid(*(np.arange(*ends) for ends in zip(low, high, strict=True)), indexing="ij"), axis=-1)
-    site = np.full(grid[..., 0].size, lattice.motif.site(lattice.motif.material.reference))
-    places = lattice.position(grid.reshape(-1, 2), site).reshape(grid.shape)
-    margin = 0.25 * float(np.linalg.norm(lattice.cell, axis=1).min())
-    inside = ((places > margin) & (places < np.array([shape[1], shape[0]]) - 1 - margin)).all(axis=-1)
-    occupied = np.zeros(inside.shape, dtype=bool)
-    occupied[tuple((columns.hk[rows] - low).T)] = True
-    pieces = np.asarray(label(inside & ~occupied)[0])
-    large = np.bincount(pieces.ravel()) >= LARGE_PIECE
-    large[0] = False
-    outside = large[pieces]
-    h, k = (columns.hk[rows] - low).T
-    beside = outside[h + 1, k] | outside[h - 1, k] | outside[h, k + 1] | outside[h, k - 1]
-    return rows[beside], places[outside]
+    motif = lattice.motif
+    planes = [_Crystal(columns, cells, lattice, pixel_size, plane) for plane in _planes(motif, recipe.plane)]
+    first = max(planes, key=lambda one: float(one.normal @ edge.normal))
+    sides = [_side(first, edge)]
+    if edge.kind != "outline":
+        p, q, r = first.plane
+        try:
+            other = _side(_Crystal(columns, cells, lattice, pixel_size, (-p, -q, -r)), edge)
+        except StageError:
+            return tuple(sides)
+        if len(np.unique(other.layer[other.layer >= 0])) >= FEWEST_LAYERS:
+            sides.append(other)
+    return tuple(sides)
 
 
 def _planes(motif: Motif, wanted: str) -> list[Plane]:
@@ -172,59 +174,58 @@ def _planes(motif: Motif, wanted: str) -> list[Plane]:
                 if not np.dot(plane, motif.zone):
                     found.add(plane)
     if not found:
-        raise StageError(f"[interface] plane = {wanted}: no plane of this family contains the zone axis {motif.zone}")
+        raise RecipeError(f"[interface] plane = {wanted}: no plane of this family contains the zone axis {motif.zone}")
     return sorted(found)
 
 
-def _numbered(
-    columns: Columns,
-    cells: UnitCells,
-    lattice: Lattice,
-    pixel_size: PixelSize,
-    line: _Line,
-    planes: list[Plane],
-    origin: str,
-) -> Interface:
-    """Planes, layers and distances for a line."""
-    motif = lattice.motif
-    physical = lattice.cell * pixel_size.xy_pm
-    normals = np.array([np.linalg.inv(physical) @ motif.rows(plane) for plane in planes])
-    spacings = 1 / np.linalg.norm(normals, axis=1)
-    normals *= spacings[:, None]
-    best = int((normals @ line.normal).argmax())
-    normal, spacing, (p, q) = normals[best], float(spacings[best]), motif.rows(planes[best])
-    height = lambda rows: (columns.hk[rows] + motif.fractions[columns.site[rows]]) @ np.array([p, q])  # noqa: E731
-    across = (columns.xy * pixel_size.xy_pm) @ normal
-    limit = float(line.point * pixel_size.xy_pm @ normal) if origin == "recipe" else None
+def _side(crystal: _Crystal, edge: Edge) -> Interface:
+    """The edge as the crystal on its inner side has it."""
+    chain = crystal.chain(edge)
+    run, rise = np.diff(chain, axis=0).T
+    if (run <= 0).any() or (np.abs(rise) > STEEPEST * run).any():
+        raise StageError(
+            "the interface folds back or crosses the layers it should follow; draw it along the crystal's edge, or set "
+            "[interface] plane"
+        )
+    angle = np.degrees(np.arctan2(abs(rise[0]), run[0]))
+    seen = height_over(chain, crystal.places[:, 0])
+    if (edge.kind == "drawn" and len(chain) == 2 and angle <= BY_HAND_DEG) or np.ptp(seen) <= LEVEL * crystal.spacing:
+        return _along_plane(crystal, edge, seen)
+    return _in_steps(crystal, edge, chain)
+
+
+def _along_plane(crystal: _Crystal, edge: Edge, seen: Floats) -> Interface:
+    """Layers from a straight edge along the planes, whose height (N,) every column has ``seen``."""
+    motif, across = crystal.lattice.motif, crystal.places[:, 1]
+    limit = None if edge.kind == "outline" else float(seen.mean())
     tops, outer = {}, []
-    for site in (motif.material.reference, motif.material.moving):
-        rows = np.flatnonzero(columns.of_site(site) & ((columns.flags & int(Flag.WEAK | Flag.EXCLUDED)) == 0))
-        tops[site], members = _outermost(height(rows), across[rows], limit)
+    for site in crystal.cations:
+        rows = crystal.rows_of(site)
+        tops[site], members = _outermost(crystal.heights[rows], across[rows], limit)
         outer.append((tops[site], rows[members]))
     top, members = max(outer, key=lambda pair: pair[0])
-    # The next plane of either cation, had the crystal gone on, is half a gap beyond the edge.
-    steps = {round(float((motif.fractions[motif.site(s)] @ [p, q] - top) % 1.0), 6) for s in tops}
-    gap = min([step for step in steps if step > 1e-3] or [1.0])
-    edge = across[members].mean() + 0.5 * gap * spacing
-    distance = edge - across[cells.moving]
-    layer = np.rint(tops[motif.material.moving] - height(cells.moving)).astype(np.int64)
-    if not (layer >= 0).any():
-        raise StageError("the interface leaves no unit cell on its inner side; check [interface] line and plane")
-    return Interface(
-        point=line.point + normal * (edge - (line.point * pixel_size.xy_pm) @ normal) / pixel_size.xy_pm,
-        normal=normal,
-        plane=planes[best],
-        spacing_pm=spacing,
-        layer=np.where(layer >= 0, layer, -1),
-        distance_nm=distance / 1000,
-        position_std_nm=float(across[members].std() / np.sqrt(len(members))) / 1000,
-        origin="automatic" if origin == "automatic" else "recipe",
-    )
+    half_gap = 0.5 * _gap(crystal, top) * crystal.spacing
+    height = float(across[members].mean()) + half_gap
+    if edge.kind == "boundary" and limit is not None:
+        height = limit
+    layer = np.rint(tops[motif.material.moving] - crystal.heights[crystal.cells.moving]).astype(np.int64)
+    ends = np.stack([crystal.places[:, 0][[0, 0]], [height, height]], axis=1)
+    ends[:, 0] = crystal.places[:, 0].min(), crystal.places[:, 0].max()
+    own = float(across[members].std() / np.sqrt(len(members))) / 1000
+    return _interface(crystal, edge, ends, layer, height - across[crystal.cells.moving], own)
+
+
+def _gap(crystal: _Crystal, top: float) -> float:
+    """Planes from the outermost one to the next of either cation, had the crystal gone on."""
+    motif = crystal.lattice.motif
+    steps = {
+        round(float((motif.fractions[motif.site(site)] @ crystal.rows - top) % 1.0), 6) for site in crystal.cations
+    }
+    return min([step for step in steps if step > 1e-3] or [1.0])
 
 
 def _outermost(height: Floats, across: Floats, limit: float | None) -> tuple[float, NDArray[np.intp]]:
-    """Height (in planes) of the outermost plane of a site and its members; a drawn ``limit`` (pm) ends the crystal
-    there."""
+    """Height (in planes) of the outermost plane of a site and its members; a ``limit`` (pm) ends the crystal there."""
     values, index, counts = np.unique(height.round(3), return_inverse=True, return_counts=True)
     index = index.ravel()
     full = counts >= max(2, FULL_PLANE * float(np.median(counts)))
@@ -234,3 +235,91 @@ def _outermost(height: Floats, across: Floats, limit: float | None) -> tuple[flo
     if not len(chosen):
         raise StageError("the interface leaves no atomic plane on its inner side; check [interface] line")
     return float(values[chosen[-1]]), np.flatnonzero(index == chosen[-1])
+
+
+def _in_steps(crystal: _Crystal, edge: Edge, chain: Floats) -> Interface:
+    """Layers from an edge that climbs: each cell counts from the outermost column above it."""
+    reference, moving = (crystal.rows_of(site) for site in crystal.cations)
+    along, across = crystal.places.T
+    slope, start = np.polyfit(crystal.heights[reference], across[reference], 1)
+    fraction = float(crystal.heights[moving[0]] % 1.0) if len(moving) else 0.0
+    std = crystal.spacing / np.sqrt(12) / 1000
+    if edge.kind == "outline":
+        lift, std = _lift(crystal, chain)
+        chain = chain + np.array([0.0, lift])
+    top = (height_over(chain, along) - start) / slope
+    beyond = 1.0 if edge.kind == "outline" else 0.0
+    # A column of the outermost plane within half a repeat may stand above the edge where that falls.
+    slack = 1.0 + 0.5 * STEEPEST * crystal.repeat / crystal.spacing if edge.kind != "outline" else beyond
+    inner = moving[crystal.heights[moving] <= top[moving] + slack + 1e-6]
+    if not len(inner):
+        raise StageError("the interface leaves no atomic plane on its inner side; check [interface] line")
+    cells = crystal.cells.moving
+    whole = fraction + np.floor(top[cells] - fraction + 1e-6)
+    # Planes that end below the edge are counted from where they end, unless it is the frame that ends them.
+    there = _running_top(along[inner], crystal.heights[inner], crystal.repeat, along[cells])
+    outermost = np.where(there < whole - 1.5, whole, np.minimum(whole + beyond, there))
+    layer = np.rint(outermost - crystal.heights[cells]).astype(np.int64)
+    chain = _to_the_ends(chain, along)
+    above = height_over(chain, along[cells]) - across[cells]
+    away = np.sign(above) * distance_from(chain, crystal.places[cells])
+    return _interface(crystal, edge, chain, layer, away, std)
+
+
+def _lift(crystal: _Crystal, chain: Floats) -> tuple[float, float]:
+    """How far (pm) the middle of the gap outside of the outermost columns lies above a curve half-way from the last
+    reference columns to where the next would be, and its standard error (nm)."""
+    along, across = crystal.places.T
+    above = {}
+    for site in crystal.cations:
+        rows = crystal.rows_of(site)
+        above[site] = (across[rows] - height_over(chain, along[rows])) / crystal.spacing
+    reference, moving = crystal.cations
+    motif = crystal.lattice.motif
+    gap = float((motif.fractions[motif.site(moving)] - motif.fractions[motif.site(reference)]) @ crystal.rows % 1.0)
+    gap = gap if gap > 1e-3 else 1.0
+    near = {
+        reference: np.abs(above[reference] + 0.5) < 0.5,
+        moving: np.abs(above[moving] + 0.5 - gap) < 0.5,
+    }
+    ends_with_moving = gap < 1 and near[moving].sum() > 0.5 * near[reference].sum()
+    count = max(int(near[reference].sum()), 1)
+    std = crystal.spacing * float(above[reference][near[reference]].std()) / np.sqrt(count)
+    return crystal.spacing * 0.5 * (gap if ends_with_moving else gap - 1), std / 1000
+
+
+def _running_top(along: Floats, height: Floats, repeat: float, at: Floats) -> Floats:
+    """(M,) greatest ``height`` of columns within half a repeat of places ``at`` (M,) along the edge."""
+    from scipy.ndimage import maximum_filter1d
+
+    low, step = min(along.min(), at.min()) - repeat, repeat / BINS
+    number = lambda place: np.floor((place - low) / step).astype(np.int64)  # noqa: E731
+    highest = np.full(int(number(np.array(max(along.max(), at.max()) + repeat))) + 1, -np.inf)
+    np.maximum.at(highest, number(along), height)
+    return np.asarray(maximum_filter1d(highest, BINS + 1)[number(at)])
+
+
+def _to_the_ends(chain: Floats, along: Floats) -> Floats:
+    """The chain, its first and last piece carried on to the ends of the crystal."""
+    ends = np.array([min(along.min(), chain[0, 0]), max(along.max(), chain[-1, 0])])
+    carried = np.stack([ends, height_over(chain, ends)], axis=1)
+    inner = chain[1:-1] if len(chain) > 2 else (carried.mean(axis=0))[None]
+    return np.concatenate([carried[:1], inner, carried[1:]])
+
+
+def _interface(
+    crystal: _Crystal, edge: Edge, chain: Floats, layer: Ints, distance_pm: Floats, std_nm: float
+) -> Interface:
+    """With what all edges have in common; ``chain`` (P, 2) is (along, across) in pm."""
+    if not (layer >= 0).any():
+        raise StageError("the interface leaves no unit cell on its inner side; check [interface] line and plane")
+    common: dict[str, Any] = {"normal": crystal.normal, "plane": crystal.plane, "spacing_pm": crystal.spacing}
+    return Interface(
+        curve=chain @ crystal.axes.T / crystal.pixel_size.xy_pm,
+        layer=np.where(layer >= 0, layer, -1),
+        distance_nm=distance_pm / 1000,
+        position_std_nm=std_nm if edge.std_nm is None else edge.std_nm,
+        origin="recipe" if edge.kind == "drawn" else "automatic",
+        sentence=edge.sentence,
+        **common,
+    )

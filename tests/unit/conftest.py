@@ -17,6 +17,7 @@ from stemdisp.model.lattice import Lattice
 from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from stemdisp.model.profile import Profile
 from stemdisp.model.quality import Check, Quality
+from stemdisp.model.side import Side
 from stemdisp.recipe import for_material
 
 PX_PM = 12.0
@@ -144,8 +145,8 @@ def build_analysis() -> Analysis:
     spacing = KTaO3.lattice_A * 100 / np.sqrt(3)
     y_pm = (columns.xy[cells.moving, 1] - EDGE_Y) * PX_PM
     layer = np.rint((y_pm - y_pm.min()) / spacing).astype(np.int64)
-    point, normal = np.array([NX / 2, EDGE_Y]), np.array([0.0, -1.0])
-    interface = Interface(point, normal, (1, 1, 1), spacing, layer, y_pm / 1000, 0.03, "automatic")
+    curve, normal = np.array([[0.0, EDGE_Y], [NX - 1.0, EDGE_Y]]), np.array([0.0, -1.0])
+    interface = Interface(curve, normal, (1, 1, 1), spacing, layer, y_pm / 1000, 0.03, "automatic")
     decay = np.exp(-layer / 3.0)
     uv = np.stack([24 * decay, -9 * decay], axis=1) + rng.normal(0, 2.5, (len(cells), 2))
     uv[~cells.complete] = np.nan
@@ -192,10 +193,9 @@ def build_analysis() -> Analysis:
         columns=columns,
         by_signal={"HAADF": columns, "ABF": columns},
         cells=cells,
-        interface=interface,
+        sides=(Side(interface, profile=_profile(interface, field)),),
         displacement=field,
         polarization=polarization,
-        profile=_profile(interface, field),
         quality=_quality(),
         notes=("One more crystal grain of 12 columns was seen and not analysed.",),
         seconds={"find": 0.21, "basis": 0.05, "assign": 0.11, "refine": 1.93, "layers": 0.02},

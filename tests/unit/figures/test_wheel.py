@@ -51,7 +51,7 @@ def test_a_rendered_arrow_to_the_right_has_the_wheels_right_hand_colour(kto):
     right = replace(field, uv=uv, significant=np.ones(len(field), dtype=bool))
     figure = Figure(figsize=(7, 5), dpi=150, layout="constrained")
     ax = figure.subplots()
-    drawn = draw_vectors(ax, kto.micrograph, right, interface=kto.interface)
+    drawn = draw_vectors(ax, kto.micrograph, right, interfaces=(kto.interface,))
     picture = render(figure)
     row = int(np.flatnonzero(field.valid & (field.xy[:, 0] > 100))[0])
     # the middle of the shaft: a third of the arrow from its tail

@@ -376,7 +376,7 @@ class TestTables:
         assert {row["angle_deg"] for row in rows} == {angle}
 
     def test_stages_that_did_not_run_are_empty(self, tmp_path: Path, kto: Analysis) -> None:
-        analysis = kto.having(displacement=None, polarization=None, interface=None, profile=None)
+        analysis = kto.having(displacement=None, polarization=None, sides=())
         folder = save(analysis, tmp_path / "out")
         rows = rows_of(folder / "cells.csv")
         for name in ("dx_pm", "px_uC_cm2", "layer", "distance_nm", "significant", "normal_pm"):

@@ -87,14 +87,19 @@ def test_names_that_are_not_unicode_can_be_written(write, kto):
     assert "a??txt.exe" in write(replace(kto, micrograph=replace(kto.micrograph, inputs=inputs)))
 
 
+def on_side(analysis, **known):
+    """The analysis with more known of its side."""
+    return analysis.on_sides(lambda number, side: replace(side, **known))
+
+
 def test_the_paragraph_says_what_layers_say(kto):
     fallen = Decay(9.0, 0.5, 24.0, 0.8, 0.61, 0.02, 1.1)
-    text = paragraph(replace(kto, decay=fallen)).replace("\u00a0", " ")
+    text = paragraph(on_side(kto, decay=fallen)).replace("\u00a0", " ")
     assert "stands above its error in layers 0 to 3 of " in text
     assert "dies away over 0.610 ± 0.020 nm from 24.00 ± 0.80 pm parallel to the interface and 9.00 ± 0.50 pm" in text
     assert "fainter than in the bulk in layers 0 to 2, down to 0.75 of it: a sign of vacancies" in text
     nowhere = replace(kto.profile, significant=np.zeros(len(kto.profile)), vacancy_rich=np.zeros(len(kto.profile)))
-    text = paragraph(replace(kto, profile=nowhere)).replace("\u00a0", " ")
+    text = paragraph(on_side(kto, profile=nowhere)).replace("\u00a0", " ")
     assert "None of " in text and "nowhere clearly fainter" in text and "dies away" not in text
 
 
@@ -110,7 +115,7 @@ def test_the_paragraph_is_made_from_the_numbers(kto):
 
 
 def test_nothing_is_claimed_that_was_not_found(kto):
-    text = paragraph(replace(kto, interface=None, profile=None, displacement=replace(kto.displacement, offset=None)))
+    text = paragraph(replace(kto, sides=(), displacement=replace(kto.displacement, offset=None)))
     assert "No interface was found" in text and "Nothing was subtracted" in text and "largest" not in text
 
 
@@ -161,10 +166,9 @@ def test_an_analysis_that_did_not_come_far_has_a_page(write, kto):
         columns=None,
         lattice=None,
         cells=None,
-        interface=None,
+        sides=(),
         displacement=None,
         polarization=None,
-        profile=None,
         quality=None,
         notes=(),
         seconds={},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,14 +27,21 @@ def moved(crystal, uv_px, n: int = 12):
     found = cells(columns, lattice)
     layer = found.hk[:, 0] - 1
     edge = Interface(
-        np.zeros(2), np.array([-1.0, 0.0]), (1, 0, 0), 400.0, layer, (layer + 0.5) * 0.4, 0.01, "automatic"
+        np.array([[0.0, 0.0], [0.0, 9.0]]),
+        np.array([-1.0, 0.0]),
+        (1, 0, 0),
+        400.0,
+        layer,
+        (layer + 0.5) * 0.4,
+        0.01,
+        "automatic",
     )
     return columns, found, edge
 
 
 def test_right_and_down_in_pm_with_the_covariance_of_all_five_columns(crystal) -> None:
     columns, found, _ = moved(crystal, [0.5, -0.25])
-    field = displacement(columns, found, None, SIZE, AUTO)
+    field = displacement(columns, found, (), SIZE, AUTO)
     np.testing.assert_allclose(field.uv[field.valid], np.broadcast_to([5.0, -3.0], (field.valid.sum(), 2)))
     np.testing.assert_array_equal(field.valid, found.complete)
     np.testing.assert_allclose(field.angle_deg[field.valid], np.degrees(np.arctan2(3, 5)))
@@ -48,7 +57,7 @@ def test_moving_a_reference_column_moves_four_cells_the_other_way_by_a_quarter(c
     row = found.reference[np.flatnonzero(found.complete)[40], 0]
     xy[row] += [0.4, 0.0]
     lattice, _ = crystal((0, 0, 1), 12)
-    field = displacement(columns.replace(xy=xy), cells(columns.replace(xy=xy), lattice), None, SIZE, AUTO)
+    field = displacement(columns.replace(xy=xy), cells(columns.replace(xy=xy), lattice), (), SIZE, AUTO)
     touched = (found.reference == row).any(axis=1) & found.complete
     np.testing.assert_allclose(field.uv[touched], [[-1.0, 0.0]] * 4, atol=1e-9)
     np.testing.assert_allclose(field.uv[found.complete & ~touched], 0, atol=1e-9)
@@ -62,11 +71,11 @@ def decaying(crystal, seed: int = 0):
 
 def test_zero_by_bulk(crystal) -> None:
     columns, found, edge = decaying(crystal)
-    field = displacement(columns, found, edge, SIZE, AUTO)
+    field = displacement(columns, found, (edge,), SIZE, AUTO)
     np.testing.assert_allclose(field.offset, [3.0, 0.0], atol=0.5)
     np.testing.assert_allclose(field.uv[field.offset_cells].mean(axis=0), 0, atol=1e-12)
     assert (edge.layer[field.offset_cells] >= 5).all() and "bulk (layers" in field.assumption
-    raw = displacement(columns, found, None, SIZE, AUTO)
+    raw = displacement(columns, found, (), SIZE, AUTO)
     scatter = raw.uv[field.offset_cells].std(axis=0, ddof=1) / np.sqrt(field.offset_cells.sum())
     np.testing.assert_allclose(field.offset_std, scatter)
     np.testing.assert_allclose(raw.uv[raw.valid] - field.offset, field.uv[field.valid])
@@ -74,7 +83,7 @@ def test_zero_by_bulk(crystal) -> None:
 
 def test_zero_by_recipe_layer(crystal) -> None:
     columns, found, edge = decaying(crystal)
-    field = displacement(columns, found, edge, SIZE, DisplacementSection(bulk_from_layer=8))
+    field = displacement(columns, found, (edge,), SIZE, DisplacementSection(bulk_from_layer=8))
     np.testing.assert_array_equal(field.offset_cells, found.complete & (edge.layer >= 8))
     assert "layers 8 and deeper" in field.assumption
 
@@ -83,14 +92,14 @@ def test_a_trend_that_never_ends_is_said(crystal) -> None:
     depth = np.repeat(np.arange(12.0), 12)
     noise = np.random.default_rng(2).normal(0, 0.02, (144, 2))
     columns, found, edge = moved(crystal, np.stack([0.5 * depth, 0 * depth], axis=1) + noise)
-    assert "still show a trend" in displacement(columns, found, edge, SIZE, AUTO).assumption
+    assert "still show a trend" in displacement(columns, found, (edge,), SIZE, AUTO).assumption
 
 
 def test_zero_by_region_wins(crystal) -> None:
     columns, found, edge = decaying(crystal)
     x0, y0 = np.nanmin(found.xy, axis=0)
     corners = np.array([[x0 - 1, y0 - 1], [x0 + 130, y0 - 1], [x0 + 130, y0 + 130], [x0 - 1, y0 + 130]])
-    field = displacement(columns, found, edge, SIZE, AUTO, corners)
+    field = displacement(columns, found, (edge,), SIZE, AUTO, corners)
     inside = found.complete & ((found.xy <= [x0 + 130, y0 + 130]).all(axis=1))
     np.testing.assert_array_equal(field.offset_cells, inside)
     assert "region drawn" in field.assumption
@@ -102,7 +111,7 @@ def test_zero_by_region_wins(crystal) -> None:
 )
 def test_nothing_subtracted(crystal, with_edge, recipe, sentence) -> None:
     columns, found, edge = decaying(crystal)
-    field = displacement(columns, found, edge if with_edge else None, SIZE, recipe)
+    field = displacement(columns, found, (edge,) if with_edge else (), SIZE, recipe)
     assert field.offset is None and sentence in field.assumption
     np.testing.assert_allclose(field.uv[field.valid & (edge.layer > 6)].mean(axis=0), [3, 0], atol=0.5)
 
@@ -110,7 +119,7 @@ def test_nothing_subtracted(crystal, with_edge, recipe, sentence) -> None:
 def test_too_small_a_region_subtracts_nothing(crystal) -> None:
     columns, found, edge = decaying(crystal)
     corner = np.nanmin(found.xy, axis=0) + np.array([[-1, -1], [5, -1], [5, 5], [-1, 5]])
-    field = displacement(columns, found, edge, SIZE, AUTO, corner)
+    field = displacement(columns, found, (edge,), SIZE, AUTO, corner)
     assert field.offset is None and "only 1 cells" in field.assumption
 
 
@@ -121,7 +130,7 @@ def test_excluded_columns_have_no_displacement(crystal) -> None:
     row = found.moving[np.flatnonzero(found.complete)[7]]
     flags[row] = int(Flag.EXCLUDED)
     excluded = columns.replace(flags=flags)
-    field = displacement(excluded, cells(excluded, lattice), None, SIZE, AUTO)
+    field = displacement(excluded, cells(excluded, lattice), (), SIZE, AUTO)
     assert np.isnan(field.uv[found.moving == row]).all() and field.valid.sum() == found.complete.sum() - 1
 
 
@@ -152,3 +161,28 @@ def test_what_has_no_error_is_not_significant() -> None:
     cov = np.stack([np.eye(2), np.eye(2), np.full((2, 2), np.nan), np.zeros((2, 2))])
     np.testing.assert_array_equal(significant(uv, cov), [True, False, False, False])
     assert significant(np.zeros((0, 2)), np.zeros((0, 2, 2))).shape == (0,)
+
+
+def test_each_side_has_its_own_zero(crystal) -> None:
+    """Two crystals with interfaces of their own, one tilted against the other."""
+    columns, found, edge = moved(crystal, [0.5, -0.25], 24)
+    half = 12
+    upper = found.hk[:, 0] < half
+    xy = columns.xy.copy()
+    xy[found.moving[~upper]] += [1.0, 0.0]
+    columns = columns.replace(xy=xy)
+    found = cells(columns, crystal((0, 0, 1), 24)[0])
+    below = replace(
+        edge, layer=np.where(upper, half - 1 - found.hk[:, 0], -1), distance_nm=(half - found.hk[:, 0]) * 0.4
+    )
+    above = replace(
+        edge,
+        normal=-edge.normal,
+        layer=np.where(upper, -1, found.hk[:, 0] - half),
+        distance_nm=(found.hk[:, 0] + 0.5 - half) * 0.4,
+    )
+    field = displacement(columns, found, (below, above), SIZE, AUTO)
+    np.testing.assert_allclose(field.uv[field.valid], 0, atol=1e-9)
+    assert field.offset == pytest.approx([5.0, -3.0]) and field.beyond.vector == pytest.approx([15.0, -3.0])
+    assert not (field.offset_cells & field.beyond.cells).any() and "beyond the interface" in field.assumption
+    np.testing.assert_array_equal(field.of_side(1).offset, field.beyond.vector)

@@ -1,0 +1,174 @@
+"""Find the line across which values that are scattered on a plane jump.
+
+A smooth trend (quadratic in x and y: thickness, defocus) is fitted along with the jump, so that a gradient is no step.
+Directions and places of the line are tried coarsely on means over blocks, then fitted to all values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+DIRECTIONS, PLACES = 48, 60
+"""Lines tried: so many directions over half a turn, so many places along each."""
+
+BLOCKS = 24
+"""Values are averaged over this number of blocks along the longer side first."""
+
+NEAREST_TO_RIM = 0.06
+"""A line leaves at least this part of the values on either of its sides."""
+
+MOST_BENT = 2
+"""Terms by which the line may bend: a parabola, then a cubic."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line across which values jump.
+
+    normal
+        (2,) unit vector from the lower to the higher side of ``xy @ normal``.
+    place, place_std
+        Of the line along ``normal``, where it crosses the middle of all values, and its standard error.
+    bend
+        (0, 1 or 2 values) of a parabola and a cubic in the distance along the line, in units of ``reach``: how far it
+        departs from a straight one at that distance.
+    middle, reach
+        (2,) centre of the values and the largest distance from it.
+    jump
+        (F,) of the values, from the lower to the higher side.
+    width
+        Over which they jump (tanh).
+    gain
+        By how much chi2 is better than with the smooth trend alone.
+    """
+
+    normal: Floats
+    place: float
+    place_std: float
+    bend: Floats
+    middle: Floats
+    reach: float
+    jump: Floats
+    width: float
+    gain: float
+
+    def height(self, xy: Floats) -> Floats:
+        """(M,) distance of places (M, 2) from the line along its normal, positive on the higher side."""
+        away = xy - self.middle
+        along = away @ [self.normal[1], -self.normal[0]] / self.reach
+        bent = sum((c * along ** (n + 2) for n, c in enumerate(self.bend)), np.zeros(len(xy)))
+        return np.asarray(away @ self.normal - self.place - bent)
+
+
+def find_step(xy: Floats, values: Floats, *, width: float, worth: float) -> Step:
+    """The best line across which ``values`` (M, F), of unit noise each, jump at places ``xy`` (M, 2).
+
+    Parameters
+    ----------
+    width
+        Smallest width of a jump, in units of ``xy``: the distance of neighbours.
+    worth
+        Gain of chi2 for which the line may bend.
+    """
+    from scipy.optimize import minimize
+
+    middle = 0.5 * (xy.min(axis=0) + xy.max(axis=0))
+    reach = float(np.hypot(*(xy - middle).T).max())
+    smooth = _smooth((xy - middle) / reach)
+    left = values - smooth @ np.linalg.lstsq(smooth, values, rcond=None)[0]
+    angle, place = _coarse(xy - middle, left, reach)
+
+    def judged(unknown: Floats) -> tuple[float, Floats]:
+        height = _height(xy - middle, reach, unknown)
+        rise = np.tanh(height / (width * np.exp(np.clip(unknown[2], 0, 5))))[:, None]
+        rise = rise - smooth @ np.linalg.lstsq(smooth, rise, rcond=None)[0]
+        power = float((rise**2).sum())
+        slope = rise[:, 0] @ left / power if power > 1e-9 else np.zeros(values.shape[1])
+        return float(slope @ slope) * power, 2 * slope
+
+    def worse(unknown: Floats) -> float:
+        return -judged(unknown)[0]
+
+    best = np.array([angle, place / reach, 0.3])
+    scale = np.array([1 / DIRECTIONS, 1 / PLACES, 0.3])
+    found: Any = minimize(worse, best, method="Nelder-Mead", options=_options(best, scale))
+    for _ in range(MOST_BENT):
+        more = np.append(found.x, 0.0)
+        scale = np.append(scale, 2 * width / reach)
+        bent: Any = minimize(worse, more, method="Nelder-Mead", options=_options(more, scale))
+        if found.fun - bent.fun < worth:
+            break
+        found = bent
+    gain, jump = judged(found.x)
+    return Step(
+        normal=np.array([np.cos(found.x[0]), np.sin(found.x[0])]),
+        place=float(found.x[1] * reach),
+        place_std=_error(worse, found.x, width / reach) * reach,
+        bend=found.x[3:] * reach,
+        middle=middle,
+        reach=reach,
+        jump=jump,
+        width=float(width * np.exp(np.clip(found.x[2], 0, 5))),
+        gain=gain,
+    )
+
+
+def _options(start: Floats, scale: Floats) -> Any:
+    simplex = np.concatenate([start[None], start + np.diag(scale)])
+    return {"initial_simplex": simplex, "xatol": 1e-4, "fatol": 1e-2, "maxfev": 400}
+
+
+def _height(away: Floats, reach: float, unknown: Floats) -> Floats:
+    """Distance from the line that ``unknown`` (angle, place, log width, bends ...) stands for."""
+    normal = np.array([np.cos(unknown[0]), np.sin(unknown[0])])
+    along = away @ [normal[1], -normal[0]] / reach
+    bent = sum((c * along ** (n + 2) for n, c in enumerate(unknown[3:])), np.zeros(len(away)))
+    return np.asarray(away @ normal - reach * (unknown[1] + bent))
+
+
+def _smooth(xy: Floats) -> Floats:
+    """(M, 6) terms of the trend."""
+    x, y = xy.T
+    return np.stack([np.ones(len(x)), x, y, x * x, x * y, y * y], axis=1)
+
+
+def _coarse(away: Floats, left: Floats, reach: float) -> tuple[float, float]:
+    """Direction and place of the best sharp jump of block means."""
+    side = 2 * reach / BLOCKS
+    number = np.floor((away + reach) / side).astype(np.int64) @ [BLOCKS + 1, 1]
+    _, block, count = np.unique(number, return_inverse=True, return_counts=True)
+    centre = np.stack([np.bincount(block, away[:, i]) / count for i in (0, 1)], axis=1)
+    mean = np.stack([np.bincount(block, column) / count for column in left.T], axis=1)
+    root = np.sqrt(count)[:, None]
+    smooth, mean = _smooth(centre / reach) * root, mean * root
+    basis = np.linalg.qr(smooth)[0]
+    best = (-1.0, 0.0, 0.0)
+    for angle in np.arange(DIRECTIONS) * np.pi / DIRECTIONS:
+        u = centre @ [np.cos(angle), np.sin(angle)]
+        order = np.argsort(u)
+        share = np.cumsum(count[order]) / count.sum()
+        low, high = np.interp([NEAREST_TO_RIM, 1 - NEAREST_TO_RIM], share, u[order])
+        places = np.linspace(low, high, PLACES)
+        rise = np.where(u[:, None] > places, 1.0, -1.0) * root
+        rise = rise - basis @ (basis.T @ rise)
+        power = (rise**2).sum(axis=0)
+        gain = ((rise.T @ mean) ** 2).sum(axis=1) / np.maximum(power, 1e-9)
+        gain[power < 1e-6 * count.sum()] = 0
+        top = int(gain.argmax())
+        if gain[top] > best[0]:
+            best = (float(gain[top]), float(angle), float(places[top]))
+    return best[1:]
+
+
+def _error(worse: Callable[[Floats], float], found: Floats, step: float) -> float:
+    """Standard error of the place: where chi2 is worse by 1, from its curvature over ``step`` to both sides."""
+    moved = [found + step * np.eye(len(found))[1] * side for side in (-1, 1)]
+    curvature = (sum(worse(one) for one in moved) - 2 * worse(found)) / step**2
+    return float(np.sqrt(2 / curvature)) if curvature > 0 else float("inf")

@@ -1,0 +1,136 @@
+"""Find the line across which a crystal becomes another that goes on in the same lattice.
+
+Three things are looked at in every cell: how bright its reference columns are, how bright the moving one is against
+them, and how much room the lattice gives it. Where they jump, and no smooth trend (thickness, defocus) explains it, one
+crystal ends and another begins.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fitting.grid import Grid
+from ..fitting.step import Step, find_step
+from ..model.cells import UnitCells
+from ..model.columns import Columns
+from ..model.interface import Edge
+from ..model.lattice import Lattice
+from ..model.micrograph import PixelSize
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LEAST_JUMP = {"intensity": 0.05, "intensity ratio": 0.1, "area of the cell": 0.006}
+"""Relative jump of each that is more than an image does by itself."""
+
+ABOVE_SCATTER = 0.35
+"""Jump over the scatter from cell to cell: less is seen in no image."""
+
+CERTAIN = 80.0
+"""Gain of chi2 below which a jump may be chance: 48 directions and 60 places are tried on three quantities."""
+
+WORTH_A_BEND = 25.0
+"""Gain of chi2 for each term by which the line may bend."""
+
+SHARPEST, WIDEST = 0.5, 2.5
+"""Width of a jump in layers (tanh): neighbours' means blur it by about one, a gradient has more."""
+
+HELD_BESIDE = 0.6
+"""Part of the jump that is there already within six layers of the line: else it is a trend."""
+
+BESIDE = 6.0
+FEWEST_CELLS = 60
+"""Cells below which no boundary is looked for."""
+
+POINTS = 33
+
+
+def boundary(columns: Columns, cells: UnitCells, lattice: Lattice, pixel_size: PixelSize) -> Edge | None:
+    """The line or smooth curve between two crystals that share a lattice.
+
+    Returns
+    -------
+    Edge | None
+        Its normal points away from the larger part; None where nothing jumps.
+    """
+    values, names = _quantities(columns, cells, pixel_size)
+    known = np.isfinite(values).all(axis=1) & cells.complete
+    if known.sum() < FEWEST_CELLS or not names:
+        return None
+    xy, values = cells.xy[known] * pixel_size.xy_pm, values[known]
+    noise = _noise(values, cells.hk[known])
+    if not (noise > 0).all():
+        return None
+    layer = 0.5 * float(np.linalg.norm(lattice.cell * pixel_size.xy_pm, axis=1).mean())
+    step = find_step(xy, values / noise, width=SHARPEST * layer, worth=WORTH_A_BEND)
+    jump = step.jump * noise
+    real = (np.abs(jump) > [LEAST_JUMP[name] for name in names]) & (np.abs(step.jump) > ABOVE_SCATTER)
+    if step.gain < CERTAIN or step.width > WIDEST * layer or not real.any():
+        return None
+    real &= _beside(step, xy, values, BESIDE * layer) > HELD_BESIDE * np.abs(jump)
+    if not real.any():
+        return None
+    return _edge(step, xy, pixel_size, {name: jump[i] for i, name in enumerate(names) if real[i]})
+
+
+def _quantities(columns: Columns, cells: UnitCells, pixel_size: PixelSize) -> tuple[Floats, list[str]]:
+    """(M, F) logarithms of what is looked at, and its names."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.abs(columns.amplitude)
+        around = cells.gather(size).mean(axis=1)
+        found = {
+            "intensity": np.log(around),
+            "intensity ratio": np.log(size[cells.moving] / around),
+            "area of the cell": np.log(_area(cells.xy * pixel_size.xy_pm, cells.hk)),
+        }
+    shown = {name: value for name, value in found.items() if np.isfinite(value).sum() >= FEWEST_CELLS}
+    return np.stack(list(shown.values()), axis=1) if shown else np.zeros((len(cells), 0)), list(shown)
+
+
+def _area(xy: Floats, hk: Ints) -> Floats:
+    """(M,) area between the cells on both sides along both cell vectors; NaN at the rim."""
+    grid, vectors = Grid.of(hk), []
+    for step in ((1, 0), (0, 1)):
+        ahead, behind = (grid.at(hk + sign * np.array(step)) for sign in (1, -1))
+        vector = 0.5 * (xy[ahead] - xy[behind])
+        vector[(ahead < 0) | (behind < 0)] = np.nan
+        vectors.append(vector)
+    return np.abs(vectors[0][:, 0] * vectors[1][:, 1] - vectors[0][:, 1] * vectors[1][:, 0])
+
+
+def _noise(values: Floats, hk: Ints) -> Floats:
+    """(F,) scatter from cell to next cell, which a jump hardly changes."""
+    grid, apart = Grid.of(hk), []
+    for step in ((1, 0), (0, 1)):
+        beside = grid.at(hk + np.array(step))
+        apart.append(values[beside >= 0] - values[beside[beside >= 0]])
+    between = np.concatenate(apart)
+    if not len(between):
+        return np.zeros(values.shape[1])
+    return np.asarray(1.4826 * np.median(np.abs(between), axis=0) / np.sqrt(2))
+
+
+def _beside(step: Step, xy: Floats, values: Floats, reach: float) -> Floats:
+    """(F,) jump between the medians of the values near the line on its two sides."""
+    height = step.height(xy)
+    low, high = values[(height < 0) & (height > -reach)], values[(height > 0) & (height < reach)]
+    if not (len(low) and len(high)):
+        return np.zeros(values.shape[1])
+    return np.asarray(np.abs(np.median(high, axis=0) - np.median(low, axis=0)))
+
+
+def _edge(step: Step, xy: Floats, pixel_size: PixelSize, jump: dict[str, float]) -> Edge:
+    along = np.array([step.normal[1], -step.normal[0]])
+    spread = (xy - step.middle) @ along
+    places = np.linspace(spread.min(), spread.max(), POINTS if len(step.bend) else 2)
+    points = step.middle + places[:, None] * along
+    points -= step.height(points)[:, None] * step.normal
+    height = step.height(xy)
+    sign = 1.0 if (height < 0).sum() >= (height > 0).sum() else -1.0
+    told = [
+        f"{name} {'rises' if sign * change > 0 else 'falls'} by {100 * abs(np.expm1(sign * change)):.2g} %"
+        for name, change in jump.items()
+    ]
+    sentence = f"the {' and the '.join(told)} beyond it"
+    return Edge(points / pixel_size.xy_pm, sign * step.normal, "boundary", step.place_std / 1000, sentence)
