@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-HIGHEST_DEGREE = 4
+HIGHEST_DEGREE = 3
 """Of the polynomials that pass for a smooth curve."""
 
 ALIKE = 3
 """Points in a row that are off to the same side, as those of one terrace are: so many count as one."""
+
+STIFFNESS = 1e-2
+"""Of a dividing curve against slope and bend, in places divided: hardly any."""
 
 ROUNDS = 20
 """Repetitions of the fit with weights of the last one; few are needed, and none harms."""
@@ -23,7 +26,7 @@ ROUNDS = 20
 def smooth_curve(along: Floats, across: Floats, reach: float) -> tuple[Polynomial, NDArray[np.bool_]]:
     """The curve ``across(along)`` through most of the points (N,), and which of them (N,) lie within ``reach`` of it.
 
-    Of polynomials of degree 2 to 4 it is the one that is worth its terms (Schwarz 1978, doi 10.1214/aos/1176344136).
+    Of polynomials of degree 2 and 3 it is the one that is worth its terms (Schwarz 1978, doi 10.1214/aos/1176344136).
     Points far off do not count (Tukey's biweight).
     """
     best: tuple[float, Polynomial, NDArray[np.bool_]] | None = None
@@ -60,11 +63,13 @@ def dividing_curve(curve: Polynomial, inner: Floats, outer: Floats, width: float
     scaled = np.polynomial.polyutils.mapdomain(places[:, 0], curve.domain, curve.window)
     terms = np.vander(scaled, len(curve.coef), increasing=True)
     coefficients = np.array(curve.coef, dtype=np.float64)
+    # Where places are divided by many curves, it is the one that bends least.
+    stiff = np.diag([1e-9, *[STIFFNESS] * (len(coefficients) - 1)])
     for _ in range(ROUNDS):
         chance = 1 / (1 + np.exp(((places[:, 1] - terms @ coefficients) / width).clip(-30, 30)))
         weight = np.maximum(chance * (1 - chance), 1e-6)
         step = np.linalg.solve(
-            (terms * weight[:, None]).T @ terms + 1e-9 * np.eye(len(coefficients)), terms.T @ (below - chance) * width
+            (terms * weight[:, None]).T @ terms + stiff, terms.T @ (below - chance) * width - stiff @ coefficients
         )
         coefficients = coefficients + step.clip(-width, width)
     return Polynomial(coefficients, curve.domain, curve.window)

@@ -24,6 +24,9 @@ BLOCKS = 24
 NEAREST_TO_RIM = 0.06
 """A line leaves at least this part of the values on either of its sides."""
 
+BLURRED = 1.2
+"""Logarithm of the width, in smallest ones, that a jump is first looked for with."""
+
 MOST_BENT = 2
 """Terms by which the line may bend: a parabola, then a cubic."""
 
@@ -96,13 +99,19 @@ def find_step(xy: Floats, values: Floats, *, width: float, worth: float) -> Step
     def worse(unknown: Floats) -> float:
         return -judged(unknown)[0]
 
-    best = np.array([angle, place / reach, 0.3])
-    scale = np.array([1 / DIRECTIONS, 1 / PLACES, 0.3])
-    found: Any = minimize(worse, best, method="Nelder-Mead", options=_options(best, scale))
+    def refined(start: Floats) -> Any:
+        # From a wide jump on: a sharp one sees only the rows beside it.
+        for spread in (BLURRED, 0.3):
+            start = np.concatenate([start[:2], [spread], start[3:]])
+            scale = np.array([1 / DIRECTIONS, 1 / PLACES, 0.3, *[2 * width / reach] * (len(start) - 3)])
+            found = minimize(worse, start, method="Nelder-Mead", options=_options(start, scale))
+            start = found.x
+        return found
+
+    found = refined(np.array([angle, place / reach, BLURRED]))
     for _ in range(MOST_BENT):
-        more = np.append(found.x, 0.0)
-        scale = np.append(scale, 2 * width / reach)
-        bent: Any = minimize(worse, more, method="Nelder-Mead", options=_options(more, scale))
+        bends = [refined(np.append(found.x, bend)) for bend in (-2 * width / reach, 2 * width / reach)]
+        bent = min(bends, key=lambda one: float(one.fun))
         if found.fun - bent.fun < worth:
             break
         found = bent

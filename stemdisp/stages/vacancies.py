@@ -91,12 +91,18 @@ def vacancies(
 
 def _layers(columns: Columns, lattice: Lattice, cells: UnitCells, interface: Interface) -> Ints:
     """(N,) number of the layer of every column: that of the plane of the moving site it lies in, or else of the next
-    one outwards; below 0 for what stands outside of layer 0."""
+    one outwards; below 0 for what stands outside of layer 0. Where the edge has steps, the nearest cell's counts."""
+    from scipy.spatial import cKDTree
+
     planes = np.array(lattice.motif.rows(interface.plane))
     height = (columns.hk + lattice.motif.fractions[columns.site]) @ planes
-    numbered = interface.layer >= 0
-    top = float(np.median(interface.layer[numbered] + height[cells.moving[numbered]]))
-    return np.asarray(np.floor(top - height + 1e-6), dtype=np.int64)
+    numbered = np.flatnonzero(interface.layer >= 0)
+    top = interface.layer[numbered] + height[cells.moving[numbered]]
+    if interface.straight:
+        nearest = np.full(len(columns), np.median(top))
+    else:
+        nearest = top[cKDTree(columns.xy[cells.moving[numbered]]).query(columns.xy)[1]]
+    return np.asarray(np.floor(nearest - height + 1e-6), dtype=np.int64)
 
 
 def _oxygen(columns: Columns, lattice: Lattice) -> tuple[Mask, str]:
