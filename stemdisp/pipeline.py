@@ -26,6 +26,7 @@ from .stages.decay import decay
 from .stages.dilution import dilution
 from .stages.displacement import displacement
 from .stages.edit import edit
+from .stages.external import external
 from .stages.find import find
 from .stages.hold import hold
 from .stages.interface import interface
@@ -258,6 +259,11 @@ def _decay(analysis: Analysis, device: Device) -> Analysis:
     return analysis.having(decay=decay(analysis.profile, reference))
 
 
+def _external(analysis: Analysis, device: Device) -> Analysis:
+    own = (entry for entry in analysis.recipe.profiles if _is_of(entry.sha256, analysis.micrograph))
+    return analysis.having(external=tuple(external(entry, analysis.profile) for entry in own))
+
+
 def _quality(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice and analysis.cells
     checks = quality(
@@ -285,6 +291,7 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
     "decay": (_decay, ()),
+    "external": (_external, ("profiles",)),
     "quality": (_quality, ()),
 }
 """Stage name -> what it does, and the recipe sections that only it and later stages depend on."""

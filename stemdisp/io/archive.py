@@ -26,6 +26,7 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.dilution import Dilution
+from ..model.external import ExternalProfile, RankCorrelation
 from ..model.fields import VectorField
 from ..model.fit import Fit
 from ..model.interface import Interface
@@ -46,6 +47,7 @@ NOUNS: dict[str, type[Any]] = {
             Columns,
             Decay,
             Dilution,
+            ExternalProfile,
             Fit,
             InputFile,
             Interface,
@@ -54,7 +56,7 @@ NOUNS: dict[str, type[Any]] = {
             Micrograph,
             Motif,
         ),
-        *(PixelSize, Profile, Quality, Signal, UnitCells, Vacancies, VectorField),
+        *(PixelSize, Profile, Quality, RankCorrelation, Signal, UnitCells, Vacancies, VectorField),
     )
 }
 

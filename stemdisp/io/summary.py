@@ -185,11 +185,34 @@ def interface(analysis: Analysis) -> dict[str, Any] | None:
 
 
 def oxygen(analysis: Analysis) -> dict[str, Any] | None:
-    """Which layers are poor in oxygen, and how that was measured; None where there are no layers."""
+    """Which layers are poor in oxygen, from where to where each run of them reaches (nm from the interface), and how
+    that was measured; None where there are no layers."""
     if analysis.vacancies is None or analysis.profile is None:
         return None
     poor = analysis.profile.vacancy_rich == 1
-    return {"vacancy_rich_layers": analysis.profile.layer[poor], "sentence": analysis.vacancies.sentence}
+    return {
+        "vacancy_rich_layers": analysis.profile.layer[poor],
+        "window_nm": analysis.vacancy_windows_nm,
+        "sentence": analysis.vacancies.sentence,
+    }
+
+
+def external(analysis: Analysis) -> list[dict[str, Any]]:
+    """Each profile measured elsewhere: what it is, which distances and how many layers it covers, and how its values
+    go with those of the layers (Spearman's rank correlation, layers taken for independent)."""
+    return [
+        {
+            "name": one.name,
+            "unit": one.unit,
+            "rows": len(one.distance_nm),
+            "range_nm": [one.distance_nm[0], one.distance_nm[-1]],
+            "layers_covered": int(one.covered.sum()),
+            "layers": len(one.at_layers),
+            "with_o_contrast": vars(one.o_contrast),
+            "with_displacement": vars(one.displacement),
+        }
+        for one in analysis.external
+    ]
 
 
 def significant_layers(analysis: Analysis) -> NDArray[np.int64] | None:
@@ -223,6 +246,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "significant_layers": plain(significant_layers(analysis)),
         "decay": None if analysis.decay is None else plain(vars(analysis.decay)),
         "oxygen": plain(oxygen(analysis)),
+        "external": plain(external(analysis)),
         "dilution": None if analysis.dilution is None else plain(vars(analysis.dilution)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),

@@ -165,10 +165,14 @@ def cells_table(analysis: Analysis) -> Table:
 
 
 def layers_table(analysis: Analysis) -> Table:
-    """All layers, one row each: name -> (L,) array; the contract's columns, then the others of the profile."""
+    """All layers, one row each: name -> (L,) array; the contract's columns, then the others of the profile, then
+    what was measured elsewhere, as far as it covers them."""
     profile = analysis.profile
     arrays: Table = dict(profile.arrays()) if profile is not None else dict.fromkeys(LAYERS, np.zeros(0))
     first = {name: arrays.pop(name) for name in LAYERS}
+    for number, one in enumerate(analysis.external, start=1):
+        name = "external" if number == 1 else f"external_{number}"
+        arrays |= {name: one.at_layers, f"{name}_error": one.at_layers_error}
     return first | arrays
 
 

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
 from .dilution import Dilution
+from .external import ExternalProfile
 from .fields import VectorField
 from .interface import Interface
 from .lattice import Lattice
@@ -27,6 +30,7 @@ class Analysis:
     in the signal the recipe trusts for its site), ``by_signal`` the same rows as fitted in each signal.
     ``signal_shift_px`` maps a signal to its shift against the position signal, measured on the columns of the
     brightest site.
+    ``external`` are profiles measured elsewhere, beside the layers.
     ``notes`` are plain sentences about decisions, ``seconds`` CPU seconds per stage, ``device`` where the fit ran.
     """
 
@@ -45,6 +49,7 @@ class Analysis:
     vacancies: Vacancies | None = None
     profile: Profile | None = None
     decay: Decay | None = None
+    external: tuple[ExternalProfile, ...] = ()
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -58,4 +63,28 @@ class Analysis:
     def warnings(self) -> tuple[str, ...]:
         """Everything a reader should be told, in plain sentences."""
         found = self.quality.warnings if self.quality else ()
-        return (*self.micrograph.notes, *self.notes, *found)
+        beside = (one.warning for one in self.external if one.warning)
+        return (*self.micrograph.notes, *self.notes, *beside, *self._elsewhere, *found)
+
+    @property
+    def _elsewhere(self) -> tuple[str, ...]:
+        """What became of profiles that were measured on other images."""
+        own = {one.sha256 for one in self.micrograph.inputs}
+        others = sum(entry.sha256 not in own for entry in self.recipe.profiles)
+        return (f"{others} profiles of the recipe belong to other images and were ignored",) if others else ()
+
+    @property
+    def vacancy_windows_nm(self) -> tuple[tuple[float, float], ...]:
+        """Each run of layers that are rich in vacancies: distances from the interface at which it begins and ends, half
+        a layer beyond its outermost and its innermost plane."""
+        profile, interface = self.profile, self.interface
+        rich = np.flatnonzero(profile.vacancy_rich == 1) if profile is not None else np.zeros(0, dtype=np.int64)
+        if profile is None or interface is None or not np.isfinite(profile.distance_nm[rich]).any():
+            return ()
+        spacing = interface.spacing_pm / 1000
+        # Of a layer without a cell of its own the others say how deep it lies.
+        outermost = float(np.nanmean(profile.distance_nm - spacing * profile.layer))
+        known = np.isfinite(profile.distance_nm)
+        depth = np.where(known, profile.distance_nm, outermost + spacing * profile.layer)
+        runs = np.split(rich, np.flatnonzero(np.diff(rich) > 1) + 1)
+        return tuple((float(depth[run[0]] - spacing / 2), float(depth[run[-1]] + spacing / 2)) for run in runs)

@@ -47,6 +47,12 @@ CAPTIONS = {
 }
 """File stem of a figure -> what stands below it."""
 
+EXTERNAL = (
+    "A profile measured elsewhere is taken at the distances of the layers, linear between its own and never beyond "
+    "their ends. It is compared with the layers by Spearman's correlation of ranks; p is the two-sided chance of as "
+    "much among layers in random order. Neighbouring layers are alike, so p is too small."
+)
+
 Row = dict[str, Any]
 
 
@@ -228,7 +234,8 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
             for one in (field, analysis.polarization)
             if one is not None and one.assumption
         ]
-        + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None],
+        + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None]
+        + ([EXTERNAL] if any(one.covered.any() for one in analysis.external) else []),
         "pictures": pictures(figures),
         "layers": layers(analysis),
         "layers_left_out": max(0, len(profile) - LAYERS_SHOWN) if profile is not None else 0,

@@ -1,0 +1,37 @@
+"""What an analysis says of itself as a whole."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+
+def test_each_run_of_poor_layers_has_its_window(kto):
+    depth, half = kto.profile.distance_nm, kto.interface.spacing_pm / 2000
+    ((start, end),) = kto.vacancy_windows_nm
+    assert (start, end) == pytest.approx((depth[0] - half, depth[2] + half))
+    rich = np.zeros(len(kto.profile))
+    rich[[1, 2, 5]] = 1
+    rich[8] = np.nan
+    apart = kto.having(profile=replace(kto.profile, vacancy_rich=rich)).vacancy_windows_nm
+    np.testing.assert_allclose(apart, [(depth[1] - half, depth[2] + half), (depth[5] - half, depth[5] + half)])
+
+
+def test_a_layer_without_cells_is_where_the_others_say(kto):
+    depth = kto.profile.distance_nm.copy()
+    depth[0] = np.nan
+    ((start, _),) = kto.having(profile=replace(kto.profile, distance_nm=depth)).vacancy_windows_nm
+    assert start == pytest.approx(kto.vacancy_windows_nm[0][0], abs=0.02)
+    depth[:] = np.nan
+    assert kto.having(profile=replace(kto.profile, distance_nm=depth)).vacancy_windows_nm == ()
+
+
+def test_no_layers_no_window(kto):
+    assert kto.having(profile=None).vacancy_windows_nm == () == kto.having(interface=None).vacancy_windows_nm
+
+
+def test_profiles_of_this_and_of_other_images_are_told(eels):
+    (warning,) = [sentence for sentence in eels.warnings if "external profile" in sentence]
+    assert warning == eels.external[0].warning
+    foreign = eels.having(micrograph=replace(eels.micrograph, inputs=eels.micrograph.inputs[1:]), external=())
+    assert any("1 profiles of the recipe belong to other images" in sentence for sentence in foreign.warnings)
