@@ -20,6 +20,7 @@ from .image import draw_image
 from .scalebar import draw_scalebar, round_length
 from .style import INK, MANY_MARKS, size_in
 from .wheel import direction_colours, draw_wheel
+from .window import NOTE, Windows, draw_windows
 
 Floats = NDArray[np.float64]
 
@@ -165,11 +166,13 @@ def draw_vectors(
     *,
     interface: Interface | None = None,
     signal: str | None = None,
+    windows: Windows = (),
 ) -> VectorMap:
     """Arrows coloured by direction over the dimmed image, with colour wheel, length key, scale bar and interface.
 
     Arrows start at the centroid of the reference columns and are magnified by a factor that stands on the figure.
-    Vectors that do not stand above their error are faint.
+    Vectors that do not stand above their error are faint. ``windows`` are the vacancy-rich layers: distances (nm) from
+    the interface at which they begin and end.
     """
     draw_image(ax, micrograph, signal=signal, dimmed=True)
     draw_scalebar(ax, micrograph)
@@ -184,6 +187,7 @@ def draw_vectors(
     if interface is not None:
         draw_interface(ax, interface, micrograph)
         draw_layer_numbers(ax, interface, micrograph)
+        draw_windows(ax, interface, micrograph, windows)
     length = round_length(max(full, KEY_PT / (points_per_px(ax, micrograph) * px_per_unit)))
     key = _draw_key(ax, arrows, length, px_per_unit, UNITS[field.unit])
     lines = [_magnification(field, micrograph, px_per_unit)]
@@ -191,6 +195,7 @@ def draw_vectors(
         lines.append(f"faint: not above its error\n({int((field.valid & ~judged).sum())} of {int(field.valid.sum())})")
     if interface is not None:
         lines.append("dashed: interface;\nnumbers: layers")
+        lines += [NOTE] if windows else []
     beside = _beside(ax)
     wheel = draw_wheel(ax.inset_axes((0.4, -1.3, 1.0, 1.0), transform=beside), full, UNITS[field.unit])
     ax.text(0.9, -2.1, "\n\n".join(lines), transform=beside, fontsize="x-small", ha="center", va="top")
