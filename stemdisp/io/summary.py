@@ -250,6 +250,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "dilution": None if analysis.dilution is None else plain(vars(analysis.dilution)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),
+        "left_out": list(analysis.left_out),
         "seconds": plain(dict(analysis.seconds)),
         "device": analysis.device,
     }

@@ -17,7 +17,7 @@ from .fields import VectorField
 from .interface import Interface
 from .lattice import Lattice
 from .micrograph import Micrograph
-from .profile import Decay, Profile
+from .profile import Decay, Profile, numbers_of
 from .quality import Quality
 from .vacancies import Vacancies
 
@@ -65,6 +65,27 @@ class Analysis:
         found = self.quality.warnings if self.quality else ()
         beside = (one.warning for one in self.external if one.warning)
         return (*self.micrograph.notes, *self.notes, *beside, *self._elsewhere, *found)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What a reader may look for and does not find, each with its reason, in plain sentences."""
+        field, profile, said = self.displacement, self.profile, []
+        if self.cells is not None and field is not None and self.interface is None:
+            said.append("layers are left out: there is no interface to count them from")
+        if self.interface is not None and field is not None and field.offset is None:
+            said.append(f"the reference is left out: {field.assumption}")
+        if profile is not None:
+            fewest = self.recipe.layers.minimum_cells
+            few = [int(n) for n in profile.layer[profile.n < fewest]]
+            if few:
+                cells = f"fewer than {fewest} cells with a displacement"
+                said.append(f"means are left out where a layer has {cells}: {numbers_of(few)}")
+            unseen = [int(n) for n in profile.layer[~np.isfinite(profile.o_contrast)]]
+            if len(unseen) == len(profile) and self.vacancies is not None:
+                said.append(self.vacancies.sentence)
+            elif unseen:
+                said.append(f"oxygen contrast is left out where too few oxygen columns are seen: {numbers_of(unseen)}")
+        return tuple(said)
 
     @property
     def _elsewhere(self) -> tuple[str, ...]:

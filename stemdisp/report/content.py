@@ -227,6 +227,7 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
         "subtitle": subtitle(analysis),
         "paragraph": paragraph(analysis),
         "warnings": [one_line(sentence, 600).replace("+-", "±") for sentence in analysis.warnings],
+        "left_out": [one_line(sentence, 600).replace("+-", "±") for sentence in analysis.left_out],
         "key_numbers": key_numbers(analysis),
         "reference": reference_sentence(analysis),
         "assumptions": [

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stemdisp.model.vacancies import Vacancies
+
 
 def test_each_run_of_poor_layers_has_its_window(kto):
     depth, half = kto.profile.distance_nm, kto.interface.spacing_pm / 2000
@@ -35,3 +37,29 @@ def test_profiles_of_this_and_of_other_images_are_told(eels):
     assert warning == eels.external[0].warning
     foreign = eels.having(micrograph=replace(eels.micrograph, inputs=eels.micrograph.inputs[1:]), external=())
     assert any("1 profiles of the recipe belong to other images" in sentence for sentence in foreign.warnings)
+
+
+@pytest.fixture
+def whole(kto):
+    """The analysis with three cells or more in every layer."""
+    return kto.having(profile=replace(kto.profile, n=kto.profile.n + 3))
+
+
+def test_what_is_left_out_is_said_with_its_reason(whole):
+    nothing = np.full(len(whole.profile), np.nan)
+    assert whole.left_out == ()
+    few = replace(whole.profile, n=np.where(whole.profile.layer % 5 == 4, 2, whole.profile.n))
+    (sentence,) = whole.having(profile=few).left_out
+    assert sentence.endswith("fewer than 3 cells with a displacement: layers 4 and 9")
+    dark = whole.having(
+        profile=replace(whole.profile, o_contrast=nothing), vacancies=Vacancies(*(nothing,) * 6, "no ABF image")
+    )
+    assert dark.left_out == ("no ABF image",)
+    seen = whole.profile.o_contrast.copy()
+    seen[3] = np.nan
+    (sentence,) = whole.having(profile=replace(whole.profile, o_contrast=seen)).left_out
+    assert sentence.endswith("too few oxygen columns are seen: layer 3")
+    (sentence,) = whole.having(displacement=replace(whole.displacement, offset=None, assumption="too shallow")).left_out
+    assert sentence == "the reference is left out: too shallow"
+    (sentence,) = whole.having(interface=None, profile=None).left_out
+    assert "no interface" in sentence

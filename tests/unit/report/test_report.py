@@ -213,3 +213,11 @@ def test_hostile_names_of_profiles_stay_text(write, eels):
     hostile = replace(eels.external[0], name=HOSTILE, unit=HOSTILE, warning=HOSTILE)
     text = write(eels.having(external=(hostile,)))
     assert "<script" not in text and "\x1b" not in text
+
+
+def test_what_is_left_out_stands_on_the_page(write, kto):
+    whole = kto.having(profile=replace(kto.profile, n=kto.profile.n + 3))
+    assert "Left out" not in write(whole)
+    shallow = whole.having(displacement=replace(kto.displacement, offset=None, assumption=HOSTILE))
+    text = write(shallow)
+    assert "Left out" in text and "the reference is left out" in text and "<script" not in text
