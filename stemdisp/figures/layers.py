@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -36,6 +36,9 @@ REFERENCE_COLOUR = "#e9e9e9"
 
 LABEL_CHARACTERS, LEGEND_CHARACTERS, LEGEND_LINE = 16, 70, 34
 """Characters of a foreign label that stand along the axis of a low panel, in a legend, and on one of its lines."""
+
+MOST_POINTS = 60
+"""Points of an external profile that can be told apart in one panel."""
 
 Floats = NDArray[np.float64]
 
@@ -196,7 +199,7 @@ def draw_external(
     """A profile measured elsewhere, each point at its own distance on the axis of the layers; nothing is drawn where
     layers have no distances."""
     line = _distance_line(profile)
-    if line is None:
+    if line is None or not line[1] > 0:
         return []
     start, slope = line
     _prepare(ax, profile.layer.astype(float), bulk_from, zero=None)
@@ -207,29 +210,35 @@ def draw_external(
     # Also the nearest points beyond both ends, so that the line leaves the panel where it should.
     near = np.arange(np.searchsorted(place, low) - 1, np.searchsorted(place, high) + 1)
     near = near[(near >= 0) & (near < len(place))]
-    sem = np.nan_to_num(external.error[near])
-    drawn = ax.errorbar(
-        place[near],
-        external.value[near],
-        yerr=sem,
-        color=EXTERNAL_COLOUR,
-        marker="D",
-        ms=3.0,
-        lw=0.8,
-        elinewidth=0.9,
-        capsize=2.0 if sem.any() else 0.0,
-        zorder=4,
-    )
+    drawn, known = _draw_measured(ax, place[near], external.value[near], external.error[near])
     ax.margins(y=0.12)
     name, unit = plain(external.name), plain(external.unit)
     lines = [shorten(name, LABEL_CHARACTERS, end=True), f"({shorten(unit, LABEL_CHARACTERS, end=True)})"]
     ax.set_ylabel("\n".join(lines if unit else lines[:1]), parse_math=False)
     shown = "\n".join(wrap(f"{shorten(name, LEGEND_CHARACTERS)}, measured elsewhere", LEGEND_LINE))
-    handles: list[Any] = [Line2D([], [], color=EXTERNAL_COLOUR, marker="D", ms=3.0, lw=0.8, label=shown)]
-    if sem.any():
+    drawn.set_label(shown)
+    handles: list[Any] = [drawn]
+    if known == "bars":
         handles.append(Line2D([], [], color=FAINT, marker="|", ms=9, ls="", label="bars: its standard error"))
+    elif known:
+        handles.append(Patch(color=EXTERNAL_COLOUR, alpha=0.2, lw=0, label="band: its standard error"))
     for text in ax.legend(handles=handles, **BESIDE).get_texts():
         text.set_parse_math(False)
     if labelled:
         ax.set_xlabel("layer (0 = outermost)")
-    return [drawn[0]]
+    return [drawn]
+
+
+def _draw_measured(ax: Axes, place: Floats, value: Floats, error: Floats) -> tuple[Line2D, Literal["bars", "band", ""]]:
+    """Points with bars, or a line with a band where points would run into each other; and how errors are shown."""
+    known = bool((error > 0).any())
+    dense = len(place) > MOST_POINTS
+    (line,) = ax.plot(place, value, color=EXTERNAL_COLOUR, lw=0.8, marker="" if dense else "D", ms=3.0, zorder=4)
+    if not known:
+        return line, ""
+    sem = np.nan_to_num(error)
+    if dense:
+        ax.fill_between(place, value - sem, value + sem, color=EXTERNAL_COLOUR, alpha=0.2, lw=0, zorder=3)
+        return line, "band"
+    ax.errorbar(place, value, yerr=sem, fmt="none", ecolor=EXTERNAL_COLOUR, elinewidth=0.9, capsize=2.0, zorder=4)
+    return line, "bars"

@@ -107,3 +107,13 @@ def test_hostile_labels_are_drawn_as_text(eels):
     figure = compose_layers(eels.having(external=(hostile,)))
     figure.canvas.draw()
     assert all(len(line) < 40 for line in figure.axes[2].get_ylabel().splitlines())
+
+
+def test_many_points_become_a_line_with_a_band(eels):
+    (one,) = eels.external
+    distance = np.linspace(0, 3, 500)
+    many = replace(one, distance_nm=distance, value=np.sin(distance), error=np.full(500, 0.1))
+    ax = Figure().subplots()
+    (line,) = draw_external(ax, many, eels.profile)
+    assert line.get_marker() in ("", "None") and not ax.containers and len(ax.collections) == 1
+    assert any("band" in text.get_text() for text in ax.get_legend().get_texts())
