@@ -39,6 +39,7 @@ _HOME = {
     "load_recipe": "recipe",
     "read": "io.read",
     "recipe_for": "recipe",
+    "read_profile": "io.external",
     "recipe_from_cif": "io.cif",
     "save": "io.store",
     "simulate": "synthetic",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .interop.atomap import to_atomap
     from .interop.hyperspy import to_hyperspy
     from .io.cif import recipe_from_cif
+    from .io.external import read_profile
     from .io.read import read
     from .io.store import load, save
     from .model.analysis import Analysis

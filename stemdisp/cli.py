@@ -18,7 +18,6 @@ from .errors import DeviceError, RecipeError, StemdispError
 if TYPE_CHECKING:
     from .batch.run import Outcome
     from .io.pairs import ImageSet
-    from .recipe import Recipe
     from .scene import Scene
 
 OK, FAILED, USAGE, NO_INPUT, LOCKED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
@@ -122,47 +121,6 @@ def _root(
     pass
 
 
-def _numbers(text: str, option: str) -> tuple[float, float]:
-    """One number or two with a comma between them; one stands for both."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in (1, 2):
-        raise RecipeError(f"{option} {text!r}: must be one number, or two with a comma between them")
-    return values[0], values[-1]
-
-
-def _of_crystal(material: str, zone: str, moving: str | None = None, reference: str | None = None) -> Recipe:
-    """The recipe of a preset, or of a CIF file."""
-    from .recipe import for_material
-
-    if material.lower().endswith(".cif"):
-        from .io.cif import recipe_from_cif
-
-        return recipe_from_cif(material, zone, moving=moving, reference=reference)
-    if moving or reference:
-        raise RecipeError(f"--moving and --reference name sites of a CIF file; {material} brings its own")
-    return for_material(material, zone)
-
-
-def _recipe(path: Path | None, material: str | None, zone: str | None, pixel_size: str | None) -> Recipe:
-    """The recipe that the options of ``run`` ask for."""
-    from .recipe import load
-
-    if path is not None and (material or zone):
-        raise RecipeError("--recipe and --material say the same thing twice; pass one of them")
-    if path is None and not (material and zone):
-        raise RecipeError("no recipe: pass --recipe FILE, or --material NAME and --zone Z")
-    found = load(path) if path is not None else _of_crystal(material or "", zone or "")
-    if pixel_size is None:
-        return found
-    if pixel_size.strip().lower() == "lattice":
-        return found.with_values({"image": {"pixel_size_from": "lattice"}})
-    values = list(_numbers(pixel_size, "--pixel-size"))
-    return found.with_values({"image": {"pixel_size": values, "pixel_size_from": "file"}})
-
-
 def _sets(paths: list[Path]) -> list[ImageSet]:
     """The image sets in files and folders; ends the program where there is none."""
     from .io.formats import SUFFIXES
@@ -199,6 +157,9 @@ def run(
         str | None,
         typer.Option("--pixel-size", metavar="PM[,PM]|lattice", help="Pixel size in pm, or from the crystal."),
     ] = None,
+    profile: Annotated[
+        list[Path] | None, typer.Option("--profile", help="Profile measured elsewhere, as by EELS, of one image (CSV).")
+    ] = None,
     device: Annotated[Device, typer.Option("--device", help="Where to compute.")] = Device.auto,
     table: Annotated[Table, typer.Option("--table", help="Kind of the tables.")] = Table.csv,
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
@@ -214,10 +175,12 @@ def run(
         from .batch.lock import locked
         from .batch.progress import watching
         from .batch.run import Options, exit_code, run_sets
+        from .options import of_run, with_profiles
 
-        chosen = _recipe(recipe, material, zone, pixel_size)
+        chosen = of_run(recipe, material, zone, pixel_size)
         choose(device.value)
         sets = _sets(paths)
+        chosen = with_profiles(chosen, profile or [], sets)
         options = Options(device.value, table.value, figures=figures, force=force, keep_errors=debug)
         outcomes = []
         with locked(out), watching() as watcher:
@@ -238,8 +201,9 @@ def recipe(
     """Print the recipe of a crystal: every value with its meaning, unit and range."""
     with _errors(USAGE):
         from .io.recipe_toml import to_toml
+        from .options import of_crystal
 
-        text = to_toml(_of_crystal(material, zone, moving, reference))
+        text = to_toml(of_crystal(material, zone, moving, reference))
         if out is None:
             typer.echo(text, nl=False)
             return
@@ -303,9 +267,10 @@ def inspect(
 def _scene(zone: str, size: str, pixel_size: float, interface: Interface, values: dict[str, Any]) -> Scene:
     """The scene that the options of ``simulate`` ask for."""
     from .materials import parse_zone
+    from .options import numbers
     from .scene import Dose, Edge, Look, Motion, Scene, View
 
-    nx, ny = (round(v) for v in _numbers(size, "--size"))
+    nx, ny = (round(v) for v in numbers(size, "--size"))
     if not (32 <= nx <= 16384 and 32 <= ny <= 16384):
         raise RecipeError(f"--size {size}: each side must lie between 32 and 16384 px")
     if not 0.5 <= pixel_size <= 200:

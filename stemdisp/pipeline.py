@@ -31,6 +31,7 @@ from .stages.dilution import dilution
 from .stages.displacement import displacement
 from .stages.drawn import drawn
 from .stages.edit import edit
+from .stages.external import external
 from .stages.find import find
 from .stages.hold import hold
 from .stages.interface import interface
@@ -238,23 +239,16 @@ def _polarization(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None:
         return analysis.having(polarization=None)
     assert analysis.lattice
-    signal = _moving_signal(analysis)
-    field = polarization(analysis.displacement, analysis.lattice.motif, signal, analysis.recipe.polarization)
+    motif, recipe = analysis.lattice.motif, analysis.recipe.polarization
+    field = polarization(analysis.displacement, motif, analysis.moving_signal, recipe)
     return analysis.having(polarization=field)
-
-
-def _moving_signal(analysis: Analysis) -> str:
-    """The signal that most moving columns were measured in."""
-    assert analysis.columns and analysis.cells
-    measured_in = np.bincount(analysis.columns.signal[analysis.cells.moving])
-    return analysis.columns.signals[int(measured_in.argmax())]
 
 
 def _dilution(analysis: Analysis, device: Device) -> Analysis:
     if analysis.displacement is None:
         return analysis.having(dilution=None)
     assert analysis.lattice
-    found = dilution(analysis.lattice.motif, _moving_signal(analysis), analysis.recipe.polarization)
+    found = dilution(analysis.lattice.motif, analysis.moving_signal, analysis.recipe.polarization)
     return analysis.having(dilution=found)
 
 
@@ -301,6 +295,11 @@ def _decay(analysis: Analysis, device: Device) -> Analysis:
     return analysis.on_sides(of_side)
 
 
+def _external(analysis: Analysis, device: Device) -> Analysis:
+    own = (entry for entry in analysis.recipe.profiles if analysis.micrograph.was_read_from(entry.sha256))
+    return analysis.having(external=tuple(external(entry, analysis.profile) for entry in own))
+
+
 def _quality(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice and analysis.cells
     checks = quality(
@@ -328,6 +327,7 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
     "decay": (_decay, ()),
+    "external": (_external, ("profiles",)),
     "quality": (_quality, ()),
 }
 """Stage name -> what it does, and the recipe sections that only it and later stages depend on."""

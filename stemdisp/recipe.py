@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from . import crystal, materials
 from .errors import RecipeError
-from .section import Section, number
+from .profile_entry import ProfileEntry
+from .section import OfOneImage, Section, number
 from .structure import StructureSection
 
 
@@ -236,12 +237,6 @@ class LayersSection(Section):
     minimum_cells: int = number(3, "Layers with fewer cells get no mean.", ge=2, le=1000)
 
 
-class OfOneImage(Section):
-    """Base of entries that act on one image alone, named by the SHA-256 of its file."""
-
-    sha256: str = Field(description="SHA-256 (hex) of the input file.", pattern="^[0-9a-f]{64}$")
-
-
 class InterfaceEntry(OfOneImage):
     """An interface drawn on one image."""
 
@@ -298,6 +293,7 @@ class Recipe(BaseModel):
     edits: tuple[EditEntry, ...] = ()
     interfaces: tuple[InterfaceEntry, ...] = ()
     regions: tuple[RegionEntry, ...] = ()
+    profiles: tuple[ProfileEntry, ...] = ()
 
     @model_validator(mode="after")
     def _crystal_known(self) -> Recipe:
@@ -321,6 +317,11 @@ class Recipe(BaseModel):
         for section, fields in changes.items():
             values[section] = (values.get(section) or {}) | fields
         return parse(values)
+
+    def with_profile(self, entry: ProfileEntry) -> Recipe:
+        """A copy with an external profile: in the place of that of the same image and name, or beside the others."""
+        others = (one for one in self.profiles if (one.sha256, one.name) != (entry.sha256, entry.name))
+        return self.model_copy(update={"profiles": (*others, entry)})
 
 
 def _nearest(key: str, known: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What every section of a recipe has in common: strict keys, and fields that explain themselves."""
+"""What every section and entry of a recipe has in common: strict keys, and fields that explain themselves."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ class Section(BaseModel):
     """Base of all sections: frozen, strict about unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OfOneImage(Section):
+    """Base of entries that act on one image alone, named by the SHA-256 of its file."""
+
+    sha256: str = Field(description="SHA-256 (hex) of the input file.", pattern="^[0-9a-f]{64}$")

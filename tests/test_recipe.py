@@ -18,7 +18,9 @@ from pydantic.fields import FieldInfo
 import stemdisp
 from stemdisp.errors import RecipeError
 from stemdisp.io.recipe_toml import describe, to_toml
-from stemdisp.recipe import EditEntry, InterfaceEntry, OfOneImage, Recipe, RegionEntry, Section, load, parse
+from stemdisp.profile_entry import ProfileEntry
+from stemdisp.recipe import EditEntry, InterfaceEntry, Recipe, RegionEntry, load, parse
+from stemdisp.section import OfOneImage, Section
 
 DEFAULT = stemdisp.recipe_for("KTaO3", "1-10")
 
@@ -28,7 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
 }
 FIELDS = [(section, name) for section, model in SECTIONS.items() for name in model.model_fields]
-ENTRIES = {"edits": EditEntry, "interfaces": InterfaceEntry, "regions": RegionEntry}
+ENTRIES = {"edits": EditEntry, "interfaces": InterfaceEntry, "regions": RegionEntry, "profiles": ProfileEntry}
 
 SHA = "0123456789abcdef" * 4
 ONE_OF_EACH: dict[str, Any] = {
@@ -38,6 +40,13 @@ ONE_OF_EACH: dict[str, Any] = {
     ],
     "interfaces": [{"sha256": SHA, "line": [0.0, 50.5, 200.0, 51.25]}],
     "regions": [{"sha256": SHA, "polygon": [[0.0, 100.0], [200.0, 100.0], [200.0, 180.0]]}],
+    "profiles": [
+        {
+            **{"sha256": SHA, "name": 'O K "edge", \u00b5', "unit": "counts"},
+            **{"distance_nm": [-0.5, 1e-7, 2.0], "value": [1.0, -2.5, 1e30], "error": [0.0, 0.1, 2.0]},
+        },
+        {"sha256": SHA, "name": "no errors", "distance_nm": [0.0, 1.0], "value": [1.0, 2.0]},
+    ],
 }
 
 BY_VALIDATOR = {"pixel_size", "line"}
@@ -167,6 +176,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"edits": [{"sha256": SHA, "action": "move", "site": "K", "h": 0, "k": 0}]}, "a move needs x and y"),
     ({"edits": [{"sha256": SHA, "action": "hide", "site": "K", "h": 0, "k": 0}]}, "[edits] 0 action = 'hide'"),
     ({"regions": [{"sha256": SHA, "polygon": [[0, 0], [1, 1]]}]}, "[regions] 0 polygon"),
+    *(
+        ({"profiles": [{"sha256": SHA, "name": "O", "distance_nm": [0, 1], "value": [1, 2], **wrong}]}, named)
+        for wrong, named in (
+            ({"value": [1, 2, 3]}, "[profiles] 0: columns of unequal length: 2 distances, 3 values"),
+            ({"error": [1]}, "[profiles] 0: columns of unequal length: 2 distances, 2 values, 1 errors"),
+            ({"distance_nm": [0]}, "[profiles] 0 distance_nm"),
+            ({"distance_nm": [1, 1]}, "distances do not rise: 1 nm in row 2 follows 1 nm"),
+            ({"value": [1, float("nan")]}, "[profiles] 0 value 1 = 'nan'"),
+            ({"value": [1, "high"]}, "[profiles] 0 value 1 = 'high'"),
+            ({"value": [1, 1e200]}, "[profiles] 0 value 1"),
+            ({"error": [1, -1]}, "the error in row 2 is negative"),
+            ({"name": ""}, "[profiles] 0 name"),
+            ({"values": [1, 2]}, "did you mean value?"),
+        )
+    ),
     ({"format": 2}, "format = "),
 ]
 
@@ -245,3 +269,14 @@ def test_the_toml_explains_every_field() -> None:
         assert f"\n{name} = " in text or f"\n# {name} =" in text
     assert tomllib.loads(text)["material"] == {"name": "KTaO3", "zone": "1-10"}
     assert DEFAULT.digest() in text.splitlines()[0]
+
+
+def test_a_profile_takes_the_place_of_the_one_of_its_name_on_its_image() -> None:
+    first, second = (ProfileEntry.model_validate(values) for values in ONE_OF_EACH["profiles"])
+    recipe = DEFAULT.with_profile(first).with_profile(second)
+    assert recipe.profiles == (first, second) and DEFAULT.profiles == ()
+    corrected = first.model_copy(update={"value": (3.0, 2.0, 1.0)})
+    assert recipe.with_profile(corrected).profiles == (second, corrected)
+    elsewhere = corrected.model_copy(update={"sha256": "f" * 64})
+    assert recipe.with_profile(elsewhere).profiles == (first, second, elsewhere)
+    assert parse(recipe.model_dump(mode="json")) == recipe and recipe.digest() != DEFAULT.digest()

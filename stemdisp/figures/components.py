@@ -15,6 +15,7 @@ from .image import draw_image
 from .scalebar import draw_scalebar
 from .style import MANY_MARKS
 from .vectors import UNITS, cell_spacing_px, draw_interface, long_vector
+from .window import Windows, draw_windows
 
 Direction = NDArray[np.float64]
 
@@ -31,10 +32,12 @@ def draw_component(
     *,
     interface: Interface | None = None,
     signal: str | None = None,
+    windows: Windows = (),
 ) -> EllipseCollection:
     """The component of ``field`` along a unit vector (x right, y down) at every cell; zero is the middle colour.
 
-    ``label`` names the component on the colour bar. Cells without a vector are left out.
+    ``label`` names the component on the colour bar. Cells without a vector are left out. ``windows`` are the
+    vacancy-rich layers: distances (nm) from the interface at which they begin and end.
     """
     draw_image(ax, micrograph, signal=signal, dimmed=True)
     draw_scalebar(ax, micrograph)
@@ -59,6 +62,7 @@ def draw_component(
     ax.add_collection(marks, autolim=False)
     if interface is not None:
         draw_interface(ax, interface, micrograph)
+        draw_windows(ax, interface, micrograph, windows)
     bar = ax.figure.colorbar(marks, ax=ax, orientation="horizontal", shrink=0.8, aspect=28, pad=0.03, extend="both")
     bar.set_label(f"{label} ({UNITS[field.unit]})")
     bar.outline.set_linewidth(0.5)

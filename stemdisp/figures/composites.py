@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -9,14 +12,19 @@ from ..model.analysis import Analysis
 from ..model.interface import Interface
 from .columns import draw_columns
 from .components import draw_component
-from .layers import draw_distance_axis, draw_oxygen_contrast, draw_profile
+from .layers import draw_distance_axis, draw_external, draw_oxygen_contrast, draw_profile
 from .polarization import draw_polarization
 from .rose import draw_rose
 from .style import DOUBLE_COLUMN_IN, draw_small_print, draw_title, plain
 from .vectors import draw_vectors
+from .window import NOTE, Windows
 
 LOWEST_ASPECT, HIGHEST_ASPECT = 0.35, 1.25
 """Height over width that an image panel may have; images longer than that leave space beside them."""
+
+
+MOST_EXTERNAL = 4
+"""External profiles that one figure has room for."""
 
 
 def _aspect(analysis: Analysis) -> float:
@@ -86,6 +94,7 @@ def compose_displacement(analysis: Analysis) -> Figure | None:
         analysis.displacement,
         interfaces=_interfaces(analysis),
         signal=position_signal(analysis),
+        windows=_windows(analysis),
     )
     draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
     draw_small_print(figure, analysis, analysis.displacement.assumption)
@@ -95,6 +104,11 @@ def compose_displacement(analysis: Analysis) -> Figure | None:
 def _interfaces(analysis: Analysis) -> tuple[Interface, ...]:
     """The edge as the crystal on each of its sides has it."""
     return tuple(side.interface for side in analysis.sides)
+
+
+def _windows(analysis: Analysis) -> tuple[Windows, ...]:
+    """The vacancy-rich layers of each side."""
+    return tuple(analysis.of_side(number).vacancy_windows_nm for number in range(len(analysis.sides)))
 
 
 def _sites(analysis: Analysis) -> str:
@@ -122,10 +136,12 @@ def compose_components(analysis: Analysis) -> Figure | None:
             label,
             interface=interface,
             signal=position_signal(analysis),
+            windows=analysis.vacancy_windows_nm,
         )
         ax.label_outer()
     draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
-    draw_small_print(figure, analysis, field.assumption)
+    bracketed = f"{' '.join(NOTE.split())}." if analysis.vacancy_windows_nm else ""
+    draw_small_print(figure, analysis, field.assumption, bracketed)
     return figure
 
 
@@ -157,18 +173,25 @@ def compose_layers(analysis: Analysis, *, where: str = "") -> Figure | None:
     profile = analysis.profile
     if profile is None or not np.isfinite(profile.parallel_pm).any():
         return None
-    oxygen = bool(np.isfinite(profile.o_contrast).any())
-    figure = _figure(DOUBLE_COLUMN_IN, 4.4 if oxygen else 3.3)
     first = bulk_from(analysis)
-    if oxygen:
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
-        draw_oxygen_contrast(lower, profile, bulk_from=first)
-    else:
-        upper = figure.subplots()
-    draw_profile(upper, profile, bulk_from=first, labelled=not oxygen)
+    lower: list[Callable[..., object]] = []
+    if np.isfinite(profile.o_contrast).any():
+        lower.append(partial(draw_oxygen_contrast, profile=profile))
+    covering = [one for one in analysis.external if one.covered.any()]
+    lower += [partial(draw_external, external=one, profile=profile) for one in covering[:MOST_EXTERNAL]]
+    figure = _figure(DOUBLE_COLUMN_IN, 3.3 + 1.1 * len(lower))
+    upper, *others = figure.subplots(
+        1 + len(lower), 1, sharex=True, squeeze=False, height_ratios=(2.2, *(1 for _ in lower))
+    )[:, 0]
+    draw_profile(upper, profile, bulk_from=first, labelled=not lower)
+    for ax, draw in zip(others, lower, strict=True):
+        draw(ax, bulk_from=first, labelled=ax is others[-1])
     draw_distance_axis(upper, profile)
     draw_title(figure, f"{_sites(analysis)} by layer{where}", analysis.micrograph.name)
-    draw_small_print(figure, analysis, analysis.displacement.assumption if analysis.displacement else "")
+    sentences = [analysis.displacement.assumption if analysis.displacement else ""]
+    if len(covering) > MOST_EXTERNAL:
+        sentences.append(f"{len(covering) - MOST_EXTERNAL} more external profiles stand in the table of layers.")
+    draw_small_print(figure, analysis, *sentences)
     return figure
 
 
@@ -194,7 +217,12 @@ def compose_polarization(analysis: Analysis) -> Figure | None:
     figure = _figure(DOUBLE_COLUMN_IN, _map_height_in(analysis))
     ax = figure.subplots()
     draw_polarization(
-        ax, analysis.micrograph, field, interfaces=_interfaces(analysis), signal=position_signal(analysis)
+        ax,
+        analysis.micrograph,
+        field,
+        interfaces=_interfaces(analysis),
+        signal=position_signal(analysis),
+        windows=_windows(analysis),
     )
     draw_title(figure, f"Polarization, model {_model(analysis)}", analysis.micrograph.name)
     draw_small_print(figure, analysis, field.assumption)

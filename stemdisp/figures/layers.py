@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from textwrap import wrap
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -14,13 +15,30 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from ..model.external import ExternalProfile
 from ..model.profile import Profile
-from .style import FAINT, INK, NORMAL_COLOUR, OXYGEN_COLOUR, PARALLEL_COLOUR
+from .style import (
+    EXTERNAL_COLOUR,
+    FAINT,
+    INK,
+    NORMAL_COLOUR,
+    OXYGEN_COLOUR,
+    PARALLEL_COLOUR,
+    VACANCY_COLOUR,
+    plain,
+    shorten,
+)
 
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0}
 """A legend beside the axes, where it hides no data."""
 
-REFERENCE_COLOUR, VACANCY_COLOUR = "#e9e9e9", "#f3e3ee"
+REFERENCE_COLOUR = "#e9e9e9"
+
+LABEL_CHARACTERS, LEGEND_CHARACTERS, LEGEND_LINE = 16, 70, 34
+"""Characters of a foreign label that stand along the axis of a low panel, in a legend, and on one of its lines."""
+
+MOST_POINTS = 60
+"""Points of an external profile that can be told apart in one panel."""
 
 Floats = NDArray[np.float64]
 
@@ -47,11 +65,12 @@ def _draw_band(ax: Axes, layer: Floats, mean: Floats, sd: Floats, colour: str) -
     return ax.fill_between(layer, mean - sd, mean + sd, color=colour, alpha=0.14, lw=0, zorder=2)
 
 
-def _prepare(ax: Axes, layer: Floats, bulk_from: int | None, *, zero: float) -> None:
+def _prepare(ax: Axes, layer: Floats, bulk_from: int | None, *, zero: float | None) -> None:
     """Axis of layers, the line of no change, and the reference region shaded."""
     ax.set_xlim(layer.min() - 0.6, layer.max() + 0.6)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=14, integer=True, min_n_ticks=1))
-    ax.axhline(zero, color="black", lw=0.6, zorder=1)
+    if zero is not None:
+        ax.axhline(zero, color="black", lw=0.6, zorder=1)
     ax.spines[["right"]].set_visible(False)
     if bulk_from is not None:
         ax.axvspan(bulk_from - 0.5, layer.max() + 0.6, color=REFERENCE_COLOUR, lw=0, zorder=0)
@@ -59,16 +78,24 @@ def _prepare(ax: Axes, layer: Floats, bulk_from: int | None, *, zero: float) -> 
 
 def draw_distance_axis(ax: Axes, profile: Profile) -> SecondaryAxis | None:
     """Distance from the interface on top; none where fewer than two layers have one."""
-    known = np.isfinite(profile.distance_nm)
-    if known.sum() < 2:
+    line = _distance_line(profile)
+    if line is None:
         ax.spines["top"].set_visible(False)
         return None
-    layer, distance = profile.layer[known].astype(float), profile.distance_nm[known]
-    slope = (distance[-1] - distance[0]) / (layer[-1] - layer[0])
-    start = distance[0] - slope * layer[0]
+    start, slope = line
     top = ax.secondary_xaxis("top", functions=(lambda n: start + slope * n, lambda d: (d - start) / slope))
     top.set_xlabel("distance from the interface (nm)")
     return top
+
+
+def _distance_line(profile: Profile) -> tuple[Any, Any] | None:
+    """Distance of layer 0 and of one layer from the next in nm; None where fewer than two layers have one."""
+    known = np.isfinite(profile.distance_nm)
+    if known.sum() < 2:
+        return None
+    layer, distance = profile.layer[known].astype(float), profile.distance_nm[known]
+    slope = (distance[-1] - distance[0]) / (layer[-1] - layer[0])
+    return distance[0] - slope * layer[0], slope
 
 
 def draw_profile(ax: Axes, profile: Profile, *, bulk_from: int | None = None, labelled: bool = True) -> list[Artist]:
@@ -143,10 +170,13 @@ def _explanations(reference: bool) -> list[Artist]:
     return [*entries, Patch(color=REFERENCE_COLOUR, lw=0, label="reference (bulk)")] if reference else entries
 
 
-def draw_oxygen_contrast(ax: Axes, profile: Profile, *, bulk_from: int | None = None) -> list[Artist]:
+def draw_oxygen_contrast(
+    ax: Axes, profile: Profile, *, bulk_from: int | None = None, labelled: bool = True
+) -> list[Artist]:
     """Contrast of the oxygen columns of every layer relative to bulk: a proxy of vacancies, not an occupancy."""
     layer = profile.layer.astype(float)
     _prepare(ax, layer, bulk_from, zero=1.0)
+    _draw_poor(ax, profile)
     ax.spines["top"].set_visible(False)
     line = _draw_series(
         ax, layer, profile.o_contrast, profile.o_contrast_sem, colour=OXYGEN_COLOUR, marker="^", label="oxygen columns"
@@ -157,5 +187,58 @@ def draw_oxygen_contrast(ax: Axes, profile: Profile, *, bulk_from: int | None = 
         ring: dict[str, Any] = {"s": 42, "facecolors": "none", "edgecolors": INK, "linewidths": 0.8, "zorder": 5}
         handles.append(ax.scatter(layer[poor], profile.o_contrast[poor], label="vacancy-rich", **ring))
     ax.legend(handles=handles, **BESIDE)
-    ax.set(xlabel="layer (0 = outermost)", ylabel="O contrast\n(bulk = 1)")
+    ax.set_ylabel("O contrast\n(bulk = 1)")
+    if labelled:
+        ax.set_xlabel("layer (0 = outermost)")
     return [line[0], *handles[1:]]
+
+
+def draw_external(
+    ax: Axes, external: ExternalProfile, profile: Profile, *, bulk_from: int | None = None, labelled: bool = True
+) -> list[Artist]:
+    """A profile measured elsewhere, each point at its own distance on the axis of the layers; nothing is drawn where
+    layers have no distances."""
+    line = _distance_line(profile)
+    if line is None or not line[1] > 0:
+        return []
+    start, slope = line
+    _prepare(ax, profile.layer.astype(float), bulk_from, zero=None)
+    _draw_poor(ax, profile)
+    ax.spines["top"].set_visible(False)
+    low, high = ax.get_xlim()
+    place = (external.distance_nm - start) / slope
+    # Also the nearest points beyond both ends, so that the line leaves the panel where it should.
+    near = np.arange(np.searchsorted(place, low) - 1, np.searchsorted(place, high) + 1)
+    near = near[(near >= 0) & (near < len(place))]
+    drawn, known = _draw_measured(ax, place[near], external.value[near], external.error[near])
+    ax.margins(y=0.12)
+    name, unit = plain(external.name), plain(external.unit)
+    lines = [shorten(name, LABEL_CHARACTERS, end=True), f"({shorten(unit, LABEL_CHARACTERS, end=True)})"]
+    ax.set_ylabel("\n".join(lines if unit else lines[:1]), parse_math=False)
+    shown = "\n".join(wrap(f"{shorten(name, LEGEND_CHARACTERS)}, measured elsewhere", LEGEND_LINE))
+    drawn.set_label(shown)
+    handles: list[Any] = [drawn]
+    if known == "bars":
+        handles.append(Line2D([], [], color=FAINT, marker="|", ms=9, ls="", label="bars: its standard error"))
+    elif known:
+        handles.append(Patch(color=EXTERNAL_COLOUR, alpha=0.2, lw=0, label="band: its standard error"))
+    for text in ax.legend(handles=handles, **BESIDE).get_texts():
+        text.set_parse_math(False)
+    if labelled:
+        ax.set_xlabel("layer (0 = outermost)")
+    return [drawn]
+
+
+def _draw_measured(ax: Axes, place: Floats, value: Floats, error: Floats) -> tuple[Line2D, Literal["bars", "band", ""]]:
+    """Points with bars, or a line with a band where points would run into each other; and how errors are shown."""
+    known = bool((error > 0).any())
+    dense = len(place) > MOST_POINTS
+    (line,) = ax.plot(place, value, color=EXTERNAL_COLOUR, lw=0.8, marker="" if dense else "D", ms=3.0, zorder=4)
+    if not known:
+        return line, ""
+    sem = np.nan_to_num(error)
+    if dense:
+        ax.fill_between(place, value - sem, value + sem, color=EXTERNAL_COLOUR, alpha=0.2, lw=0, zorder=3)
+        return line, "band"
+    ax.errorbar(place, value, yerr=sem, fmt="none", ecolor=EXTERNAL_COLOUR, elinewidth=0.9, capsize=2.0, zorder=4)
+    return line, "bars"

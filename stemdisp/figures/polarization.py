@@ -8,6 +8,7 @@ from ..model.fields import VectorField
 from ..model.interface import Interface
 from ..model.micrograph import Micrograph
 from .vectors import VectorMap, draw_vectors
+from .window import Windows
 
 
 def draw_polarization(
@@ -17,8 +18,9 @@ def draw_polarization(
     *,
     interfaces: tuple[Interface, ...] = (),
     signal: str | None = None,
+    windows: tuple[Windows, ...] = (),
 ) -> VectorMap:
     """The same map as of displacements in µC/cm²; the field's assumption (model, charges) belongs under it."""
     if field.unit != "uC/cm2":
         raise ValueError(f"polarization map: the field is in {field.unit}; give one in uC/cm2")
-    return draw_vectors(ax, micrograph, field, interfaces=interfaces, signal=signal)
+    return draw_vectors(ax, micrograph, field, interfaces=interfaces, signal=signal, windows=windows)

@@ -50,6 +50,8 @@ SITE_MARKERS = ("o", "s", "^", "D", "v", "P")
 NORMAL_COLOUR = "#D55E00"
 PARALLEL_COLOUR = "#0072B2"
 OXYGEN_COLOUR = "#8A4B76"
+VACANCY_COLOUR = "#f3e3ee"
+EXTERNAL_COLOUR = "#00795C"
 INK = "#1a1a1a"
 FAINT = "#8c8c8c"
 
@@ -69,14 +71,16 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() and ord(letter) < 0x0590 else "?" for letter in text)
 
 
-def shorten(text: str, length: int = 60) -> str:
-    """Text of at most ``length`` characters, the middle left out.
+def shorten(text: str, length: int = 60, *, end: bool = False) -> str:
+    """Text of at most ``length`` characters, the middle (or the ``end``) left out.
 
     >>> shorten("a" * 40 + "b" * 40, 9)
     'aaaa…bbbb'
     """
     if len(text) <= length:
         return text
+    if end:
+        return f"{text[: length - 1].rstrip()}…"
     half = (length - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
 

@@ -21,6 +21,7 @@ from .image import draw_image
 from .scalebar import draw_scalebar, round_length
 from .style import INK, MANY_MARKS, size_in
 from .wheel import direction_colours, draw_wheel
+from .window import NOTE, Windows, draw_windows
 
 Floats = NDArray[np.float64]
 
@@ -171,12 +172,14 @@ def draw_vectors(
     *,
     interfaces: tuple[Interface, ...] = (),
     signal: str | None = None,
+    windows: tuple[Windows, ...] = (),
 ) -> VectorMap:
     """Arrows coloured by direction over the dimmed image, with colour wheel, length key, scale bar and interface.
 
     ``interfaces`` are the edge as the crystal on each of its sides has it, each with its own layers.
     Arrows start at the centroid of the reference columns and are magnified by a factor that stands on the figure.
-    Vectors that do not stand above their error are faint.
+    Vectors that do not stand above their error are faint. ``windows`` are the vacancy-rich layers of each side:
+    distances (nm) from the interface at which they begin and end.
     """
     draw_image(ax, micrograph, signal=signal, dimmed=True)
     draw_scalebar(ax, micrograph)
@@ -190,6 +193,8 @@ def draw_vectors(
     arrows = _draw_arrows(ax, field, field.valid & judged, uv_px, full, alpha=1.0, outline=outline)
     for interface in interfaces:
         draw_layer_numbers(ax, interface, micrograph)
+    for interface, own in zip(interfaces, windows, strict=False):
+        draw_windows(ax, interface, micrograph, own)
     if interfaces:
         draw_interface(ax, interfaces[0], micrograph)
     length = round_length(max(full, KEY_PT / (points_per_px(ax, micrograph) * px_per_unit)))
@@ -199,6 +204,7 @@ def draw_vectors(
         lines.append(f"faint: not above its error\n({int((field.valid & ~judged).sum())} of {int(field.valid.sum())})")
     if interfaces:
         lines.append("dashed: interface;\nnumbers: layers")
+        lines += [NOTE] if any(windows) else []
     beside = _beside(ax)
     wheel = draw_wheel(ax.inset_axes((0.4, -1.3, 1.0, 1.0), transform=beside), full, UNITS[field.unit])
     ax.text(0.9, -2.1, "\n\n".join(lines), transform=beside, fontsize="x-small", ha="center", va="top")

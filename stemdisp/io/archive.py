@@ -26,6 +26,7 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.dilution import Dilution
+from ..model.external import ExternalProfile, RankCorrelation
 from ..model.fields import Offset, VectorField
 from ..model.fit import Fit
 from ..model.interface import Interface
@@ -47,6 +48,7 @@ NOUNS: dict[str, type[Any]] = {
             Columns,
             Decay,
             Dilution,
+            ExternalProfile,
             Fit,
             InputFile,
             Interface,
@@ -56,7 +58,7 @@ NOUNS: dict[str, type[Any]] = {
             Motif,
             Offset,
         ),
-        *(PixelSize, Profile, Quality, Side, Signal, UnitCells, Vacancies, VectorField),
+        *(PixelSize, Profile, Quality, RankCorrelation, Side, Signal, UnitCells, Vacancies, VectorField),
     )
 }
 

@@ -187,11 +187,34 @@ def interface(analysis: Analysis) -> dict[str, Any] | None:
 
 
 def oxygen(analysis: Analysis) -> dict[str, Any] | None:
-    """Which layers are poor in oxygen, and how that was measured; None where there are no layers."""
+    """Which layers are poor in oxygen, from where to where each run of them reaches (nm from the interface), and how
+    that was measured; None where there are no layers."""
     if analysis.vacancies is None or analysis.profile is None:
         return None
     poor = analysis.profile.vacancy_rich == 1
-    return {"vacancy_rich_layers": analysis.profile.layer[poor], "sentence": analysis.vacancies.sentence}
+    return {
+        "vacancy_rich_layers": analysis.profile.layer[poor],
+        "window_nm": analysis.vacancy_windows_nm,
+        "sentence": analysis.vacancies.sentence,
+    }
+
+
+def external(analysis: Analysis) -> list[dict[str, Any]]:
+    """Each profile measured elsewhere: what it is, which distances and how many layers it covers, and how its values
+    go with those of the layers (Spearman's rank correlation, layers taken for independent)."""
+    return [
+        {
+            "name": one.name,
+            "unit": one.unit,
+            "rows": len(one.distance_nm),
+            "range_nm": [one.distance_nm[0], one.distance_nm[-1]],
+            "layers_covered": int(one.covered.sum()),
+            "layers": len(one.at_layers),
+            "with_o_contrast": vars(one.o_contrast),
+            "with_displacement": vars(one.displacement),
+        }
+        for one in analysis.external
+    ]
 
 
 def significant_layers(analysis: Analysis) -> NDArray[np.int64] | None:
@@ -241,9 +264,11 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "precision": plain(precision(analysis)),
         **{name: plain(value) for name, value in of_layers(analysis).items()},
         "other_side": plain(other_side(analysis)),
+        "external": plain(external(analysis)),
         "dilution": None if analysis.dilution is None else plain(vars(analysis.dilution)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),
+        "left_out": list(analysis.left_out),
         "seconds": plain(dict(analysis.seconds)),
         "device": analysis.device,
     }

@@ -180,7 +180,8 @@ def _from_interface(analysis: Analysis, moved: VectorField) -> tuple[NDArray[Any
 
 def layers_table(analysis: Analysis) -> Table:
     """All layers, one row each: name -> (L,) array; the contract's columns, then the others of the profile, then the
-    side of the interface (0, and 1 for the crystal on its other side)."""
+    side of the interface (0, and 1 for the crystal on its other side), then what was measured elsewhere, as far as it
+    covers the layers of side 0."""
     profiles = [side.profile for side in analysis.sides if side.profile is not None]
     if not profiles:
         return dict.fromkeys((*LAYERS, "side"), np.zeros(0))
@@ -188,7 +189,13 @@ def layers_table(analysis: Analysis) -> Table:
         name: np.concatenate([profile.arrays()[name] for profile in profiles]) for name in profiles[0].arrays()
     }
     first = {name: arrays.pop(name) for name in LAYERS}
-    return first | arrays | {"side": np.repeat(np.arange(len(profiles)), [len(profile) for profile in profiles])}
+    arrays["side"] = np.repeat(np.arange(len(profiles)), [len(profile) for profile in profiles])
+    elsewhere = np.full(sum(map(len, profiles[1:])), np.nan)
+    for number, one in enumerate(analysis.external, start=1):
+        name = "external" if number == 1 else f"external_{number}"
+        arrays[name] = np.append(one.at_layers, elsewhere)
+        arrays[f"{name}_error"] = np.append(one.at_layers_error, elsewhere)
+    return first | arrays
 
 
 TABLES: dict[str, Callable[[Analysis], Table]] = {

@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
 from .dilution import Dilution
+from .external import ExternalProfile
 from .fields import VectorField
 from .interface import Interface
 from .lattice import Lattice
 from .micrograph import Micrograph
-from .profile import Decay, Profile
+from .profile import Decay, Profile, numbers_of
 from .quality import Quality
 from .side import Side
 from .vacancies import Vacancies
@@ -30,6 +33,7 @@ class Analysis:
     brightest site.
     ``sides`` are the crystals on the two sides of an interface, the larger first; one where nothing else is crystal,
     none without an interface. ``interface``, ``vacancies``, ``profile`` and ``decay`` are those of the first.
+    ``external`` are profiles measured elsewhere, beside the layers of the first side.
     ``notes`` are plain sentences about decisions, ``seconds`` CPU seconds per stage, ``device`` where the fit ran.
     """
 
@@ -45,6 +49,7 @@ class Analysis:
     displacement: VectorField | None = None
     polarization: VectorField | None = None
     dilution: Dilution | None = None
+    external: tuple[ExternalProfile, ...] = ()
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -61,7 +66,15 @@ class Analysis:
     def of_side(self, number: int) -> Analysis:
         """As the crystal on one side of the interface (0, or 1 = the other side) has it."""
         field = None if self.displacement is None else self.displacement.of_side(number)
-        return self.having(sides=(self.sides[number],), displacement=field)
+        external = () if number else self.external
+        return self.having(sides=(self.sides[number],), displacement=field, external=external)
+
+    @property
+    def moving_signal(self) -> str:
+        """The signal that most moving columns were measured in."""
+        assert self.columns and self.cells
+        measured_in = np.bincount(self.columns.signal[self.cells.moving])
+        return self.columns.signals[int(measured_in.argmax())]
 
     @property
     def interface(self) -> Interface | None:
@@ -87,4 +100,59 @@ class Analysis:
     def warnings(self) -> tuple[str, ...]:
         """Everything a reader should be told, in plain sentences."""
         found = self.quality.warnings if self.quality else ()
-        return (*self.micrograph.notes, *self.notes, *found)
+        beside = (one.warning for one in self.external if one.warning)
+        return (*self.micrograph.notes, *self.notes, *beside, *self._elsewhere, *found)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What a reader may look for and does not find, each with its reason, in plain sentences."""
+        if self.displacement is None or self.cells is None:
+            return ()
+        if not self.sides:
+            return ("layers are left out: there is no interface to count them from",)
+        said = self._left_out_below
+        if len(self.sides) > 1:
+            said = (*said, *(f"beyond the interface {one}" for one in self.of_side(1)._left_out_below))
+        return said
+
+    @property
+    def _left_out_below(self) -> tuple[str, ...]:
+        """The same of the layers of the first side."""
+        field, profile, said = self.displacement, self.profile, []
+        if field is not None and field.offset is None:
+            said.append(f"the reference is left out: {field.assumption}")
+        if profile is not None:
+            fewest = self.recipe.layers.minimum_cells
+            few = [int(n) for n in profile.layer[profile.n < fewest]]
+            if few:
+                cells = f"fewer than {fewest} cells with a displacement"
+                said.append(f"means are left out where a layer has {cells}: {numbers_of(few)}")
+            unseen = [int(n) for n in profile.layer[~np.isfinite(profile.o_contrast)]]
+            if len(unseen) == len(profile) and self.vacancies is not None:
+                said.append(self.vacancies.sentence)
+            elif unseen:
+                said.append(f"oxygen contrast is left out where too few oxygen columns are seen: {numbers_of(unseen)}")
+        return tuple(said)
+
+    @property
+    def _elsewhere(self) -> tuple[str, ...]:
+        """What became of profiles that were measured on other images."""
+        own = {one.sha256 for one in self.micrograph.inputs}
+        others = sum(entry.sha256 not in own for entry in self.recipe.profiles)
+        return (f"{others} profiles of the recipe belong to other images and were ignored",) if others else ()
+
+    @property
+    def vacancy_windows_nm(self) -> tuple[tuple[float, float], ...]:
+        """Each run of layers that are rich in vacancies: distances from the interface at which it begins and ends, half
+        a layer beyond its outermost and its innermost plane."""
+        profile, interface = self.profile, self.interface
+        rich = np.flatnonzero(profile.vacancy_rich == 1) if profile is not None else np.zeros(0, dtype=np.int64)
+        if profile is None or interface is None or not np.isfinite(profile.distance_nm[rich]).any():
+            return ()
+        spacing = interface.spacing_pm / 1000
+        # Of a layer without a cell of its own the others say how deep it lies.
+        outermost = float(np.nanmean(profile.distance_nm - spacing * profile.layer))
+        known = np.isfinite(profile.distance_nm)
+        depth = np.where(known, profile.distance_nm, outermost + spacing * profile.layer)
+        runs = np.split(rich, np.flatnonzero(np.diff(rich) > 1) + 1)
+        return tuple((float(depth[run[0]] - spacing / 2), float(depth[run[-1]] + spacing / 2)) for run in runs)

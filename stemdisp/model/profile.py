@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -78,3 +79,20 @@ class Decay:
     length_nm: float
     length_std_nm: float
     chi2: float
+
+
+def numbers_of(layers: Sequence[int]) -> str:
+    """Numbers of layers, runs shortened.
+
+    >>> numbers_of([3]), numbers_of([0, 1, 2, 5]), numbers_of([0, 1, 4])
+    ('layer 3', 'layers 0 to 2 and 5', 'layers 0, 1 and 4')
+    """
+    runs: list[list[int]] = []
+    for one in layers:
+        if runs and one == runs[-1][-1] + 1:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    shown = [text for run in runs for text in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
+    listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"layer{'' if len(layers) == 1 else 's'} {listed}"

@@ -47,6 +47,12 @@ CAPTIONS = {
 }
 """File stem of a figure -> what stands below it."""
 
+EXTERNAL = (
+    "A profile measured elsewhere is taken at the distances of the layers, linear between its own and never beyond "
+    "their ends. It is compared with the layers by Spearman's correlation of ranks; p is the two-sided chance of as "
+    "much among layers in random order. Neighbouring layers are alike, so p is too small."
+)
+
 Row = dict[str, Any]
 
 
@@ -234,6 +240,7 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
         "subtitle": subtitle(analysis),
         "paragraph": paragraph(analysis),
         "warnings": [one_line(sentence, 600).replace("+-", "±") for sentence in analysis.warnings],
+        "left_out": [one_line(sentence, 600).replace("+-", "±") for sentence in analysis.left_out],
         "key_numbers": key_numbers(analysis),
         "reference": reference_sentence(analysis),
         "assumptions": [
@@ -241,7 +248,8 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
             for one in (field, analysis.polarization)
             if one is not None and one.assumption
         ]
-        + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None],
+        + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None]
+        + ([EXTERNAL] if any(one.covered.any() for one in analysis.external) else []),
         "pictures": pictures(figures),
         "tables": tables_of_layers(analysis),
         "checks": checks(analysis),

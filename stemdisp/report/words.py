@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..io.text import one_line
 from ..materials import parse_zone
 from ..model.analysis import Analysis
-from ..model.profile import Decay, Profile
+from ..model.external import ExternalProfile, RankCorrelation
+from ..model.profile import Decay, Profile, numbers_of
 
 NOTHING = "–"
 """Stands where a number does not exist."""
@@ -117,23 +119,6 @@ def strongest_layer(profile: Profile | None) -> int | None:
     return int(np.nanargmax(profile.magnitude_pm))
 
 
-def numbers_of(layers: Sequence[int]) -> str:
-    """Numbers of layers, runs shortened.
-
-    >>> numbers_of([3]), numbers_of([0, 1, 2, 5]), numbers_of([4, 5])
-    ('layer 3', 'layers 0 to 2 and 5', 'layers 4 and 5')
-    """
-    runs: list[list[int]] = []
-    for one in layers:
-        if runs and one == runs[-1][-1] + 1:
-            runs[-1].append(one)
-        else:
-            runs.append([one])
-    shown = [f"{run[0]} to {run[-1]}" if len(run) > 2 else " and ".join(map(str, run)) for run in runs]
-    listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-    return f"layer{'' if len(layers) == 1 else 's'} {listed}"
-
-
 def _displaced(profile: Profile) -> str:
     """Which layers are displaced at all."""
     tested = np.isfinite(profile.significant)
@@ -158,7 +143,18 @@ def _decay(decay: Decay | None) -> str:
     )
 
 
-def _oxygen(profile: Profile) -> str:
+def window_text(windows: Sequence[tuple[float, float]]) -> str:
+    """From where to where runs of layers reach.
+
+    >>> window_text([(0.051, 0.977), (1.9, 2.13)]).replace(JOIN, " ")
+    '0.05 to 0.98 and 1.90 to 2.13 nm from the interface'
+    """
+    runs = [f"{fixed(start, 2)} to {fixed(end, 2)}" for start, end in windows]
+    listed = " and ".join([", ".join(runs[:-1]), runs[-1]] if len(runs) > 1 else runs)
+    return f"{listed}{JOIN}nm from the interface"
+
+
+def _oxygen(profile: Profile, windows: Sequence[tuple[float, float]]) -> str:
     """Where oxygen columns are fainter than in the bulk."""
     if not np.isfinite(profile.vacancy_rich).any():
         return ""
@@ -167,9 +163,26 @@ def _oxygen(profile: Profile) -> str:
         return "Oxygen columns are nowhere clearly fainter than in the bulk."
     lowest = float(np.nanmin(profile.o_contrast))
     return (
-        f"Oxygen columns are fainter than in the bulk in {numbers_of(poor)}, down to {number(lowest, 2)} of it: a sign "
-        "of vacancies, no measure of how many."
+        f"Oxygen columns are fainter than in the bulk in {numbers_of(poor)} ({window_text(windows)}), down to "
+        f"{number(lowest, 2)} of it: a sign of vacancies, no measure of how many."
     )
+
+
+def _external(one: ExternalProfile) -> str:
+    """How a profile measured elsewhere goes with the layers."""
+    covered, layers = int(one.covered.sum()), count(len(one.covered), "layer")
+    if not covered:
+        return ""
+    compared = (("the oxygen contrast", one.o_contrast), ("the length of the displacement", one.displacement))
+    found = [f"{_correlation(rank)} with {what}" for what, rank in compared if math.isfinite(rank.rho)]
+    ranks = f"Its rank correlation is {' and '.join(found)}." if found else "These are too few for a correlation."
+    return f"{one_line(one.name, 100)}, measured elsewhere, covers {covered} of {layers}. {ranks}"
+
+
+def _correlation(rank: RankCorrelation) -> str:
+    level = p_value(rank.p_value).replace(" ", JOIN)
+    sign = "" if level.startswith("<") else f"={JOIN}"
+    return f"{fixed(rank.rho, 2)} (p{JOIN}{sign}{level}, {count(rank.n, 'layer')})"
 
 
 def layer_sentence(profile: Profile, row: int) -> str:
@@ -244,6 +257,7 @@ def reference_sentence(analysis: Analysis, where: str = "") -> str:
 def paragraph(analysis: Analysis) -> str:
     """The finding in a few sentences, made from the numbers alone."""
     parts = [_columns(analysis), _cells(analysis), _interface(analysis), *_layers(analysis)]
+    parts += [_external(one) for one in analysis.external]
     if len(analysis.sides) > 1:
         there = analysis.of_side(1)
         parts += [_beyond(there), *_layers(there)]
@@ -259,7 +273,7 @@ def _layers(analysis: Analysis) -> list[str]:
     if profile is None:
         return []
     largest = "" if row is None else f"The displacement is largest in {layer_sentence(profile, row)}."
-    return [largest, _displaced(profile), _decay(analysis.decay), _oxygen(profile)]
+    return [largest, _displaced(profile), _decay(analysis.decay), _oxygen(profile, analysis.vacancy_windows_nm)]
 
 
 def _beyond(there: Analysis) -> str:

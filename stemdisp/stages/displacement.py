@@ -39,10 +39,12 @@ TREND_LEVEL = 0.01
 
 @dataclass(frozen=True)
 class Zero:
-    """Cells (M,) whose mean is the zero of the displacement, and the sentence that says why."""
+    """Cells (M,) whose mean is the zero of the displacement, the sentence that says so, and what the region is called;
+    without a region the sentence says why there is none."""
 
     cells: Mask
     sentence: str
+    region: str = ""
 
 
 def displacement(
@@ -122,9 +124,10 @@ def _block(uv: Floats, cov: Floats, zero: Zero) -> _Block:
     usable = zero.cells & np.isfinite(uv).all(axis=1)
     if usable.sum() < FEWEST_BULK_CELLS:
         sentence = (
-            zero.sentence
-            if not zero.cells.any()
-            else f"the reference region has only {int(usable.sum())} cells; nothing was subtracted"
+            f"{zero.region} holds only {int(usable.sum())} cells with a displacement, and a reference needs "
+            f"{FEWEST_BULK_CELLS}: nothing was subtracted"
+            if zero.region
+            else zero.sentence
         )
         return _Block(uv, significant(uv, cov + MISFIT_PM**2 * np.eye(2)), None, sentence)
     offset, scatter = uv[usable].mean(axis=0), np.cov(uv[usable].T)
@@ -139,7 +142,8 @@ def _zero(
     if recipe.reference == "none":
         return Zero(nothing, "nothing was subtracted, as the recipe says")
     if region is not None:
-        return Zero(_within(cells.xy, region), "the mean of the region drawn on this image was subtracted")
+        place = "the region drawn on this image"
+        return Zero(_within(cells.xy, region), f"the mean of {place} was subtracted", place)
     if interface is None:
         return Zero(
             nothing,
@@ -147,9 +151,8 @@ def _zero(
         )
     if recipe.bulk_from_layer is not None:
         first = recipe.bulk_from_layer
-        return Zero(
-            interface.layer >= first, f"the mean of layers {first} and deeper was subtracted, as the recipe says"
-        )
+        said = f"the mean of layers {first} and deeper was subtracted, as the recipe says"
+        return Zero(interface.layer >= first, said, f"the part from layer {first} on, as the recipe says,")
     return _bulk(uv, interface)
 
 
@@ -164,13 +167,13 @@ def _bulk(uv: Floats, interface: Interface) -> Zero:
         if region.sum() < FEWEST_BULK_CELLS:
             break
         if min(_trend_level(interface.distance_nm[region], uv[region, i]) for i in (0, 1)) > TREND_LEVEL:
-            return Zero(
-                region, f"the mean of the bulk (layers {first} to {deepest}, no trend with distance) was subtracted"
-            )
+            place = f"the bulk (layers {first} to {deepest}, no trend with distance)"
+            return Zero(region, f"the mean of {place} was subtracted", place)
     first = (2 * deepest) // 3
     return Zero(
         known & (interface.layer >= first),
         f"the mean of layers {first} to {deepest} was subtracted although they still show a trend with distance",
+        f"the deepest part (layers {first} to {deepest})",
     )
 
 

@@ -26,7 +26,7 @@ def register(signal: Signal, columns: Columns, lattice: Lattice) -> NDArray[np.f
     Phase correlation (skimage.registration) with a picture of the columns as strong as this signal should show them.
     The picture of another signal will not do: where one shows a weak column beside a strong one and the other does not,
     it would be shifted towards it.  A lattice repeats: a shift beyond half a lattice vector means that the correlation
-    took another period, and no shift is reported instead.
+    took another period, and no shift is reported instead; nor is one where the signal is constant.
     """
     from scipy.ndimage import gaussian_filter
     from skimage.registration import phase_cross_correlation
@@ -40,6 +40,8 @@ def register(signal: Signal, columns: Columns, lattice: Lattice) -> NDArray[np.f
     picture = gaussian_filter(_points(columns.xy - corner, strength, (ny, nx)), sigma)
     window = np.outer(np.hanning(ny), np.hanning(nx))
     shown = [(image - image.mean()) * window for image in (seen, picture)]
+    if not all(np.ptp(image) > 0 for image in shown):
+        return np.zeros(2)
     dy, dx = phase_cross_correlation(shown[0], shown[1], upsample_factor=UPSAMPLING, normalization=None)[0]
     shift = np.array([dx, dy], dtype=float)
     return shift if np.hypot(dx, dy) <= 0.5 * np.linalg.norm(lattice.cell, axis=1).min() else np.zeros(2)

@@ -80,6 +80,12 @@ def vacancies(
         return Vacancies(nothing, nothing, nothing, nothing, *expansion, why)
     relative, alternates = _relative(np.abs(columns.amplitude), columns.site, of_column, seen, deep)
     mean, sem, n = _means(relative, of_column, seen & np.isfinite(relative), count, recipe.minimum_cells)
+    if not np.isfinite(mean).any():
+        why = (
+            f"oxygen contrast is left out: no layer has {recipe.minimum_cells} oxygen columns that stand out of their "
+            f"surroundings, of {int(seen.sum())} in all"
+        )
+        return Vacancies(nothing, nothing, nothing, nothing, *expansion, why)
     level, rich = _poor(mean, sem, n, deep)
     signal = columns.signals[int(np.bincount(columns.signal[seen]).argmax())]
     sentence = (

@@ -14,6 +14,7 @@ from stemdisp.errors import RecipeError
 from stemdisp.flags import Flag
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.micrograph import InputFile, Micrograph
+from stemdisp.profile_entry import ProfileEntry
 from stemdisp.recipe import EditEntry, InterfaceEntry, Recipe, RegionEntry
 
 Entries = dict[str, list[dict[str, Any]]]
@@ -21,6 +22,10 @@ Entries = dict[str, list[dict[str, Any]]]
 SHA, OTHER = "a" * 64, "b" * 64
 
 LINE = [0.0, 140.0, 269.0, 92.5]
+PROFILE = {
+    **{"name": "O K edge", "unit": "counts", "distance_nm": [0.0, 1.0, 3.0]},
+    **{"value": [10.0, 20.0, 24.0], "error": [1.0, 1.0, 2.0]},
+}
 POLYGON = [[40.0, 150.0], [230.0, 150.0], [230.0, 235.0], [40.0, 235.0]]
 
 
@@ -65,6 +70,7 @@ def test_every_field_of_an_entry_is_tested_here() -> None:
     assert set(EditEntry.model_fields) == {"sha256", "action", "site", "h", "k", "x", "y"}
     assert set(InterfaceEntry.model_fields) == {"sha256", "line"}
     assert set(RegionEntry.model_fields) == {"sha256", "polygon"}
+    assert set(ProfileEntry.model_fields) == {"sha256", *PROFILE}
 
 
 def test_a_moved_column_starts_elsewhere_and_arrives_where_it_was(shot: Any, image: Micrograph, row: int) -> None:
@@ -137,19 +143,61 @@ def test_a_drawn_region_is_the_zero(shot: Any, image: Micrograph) -> None:
     assert 0 < other.displacement.offset_cells.sum() < inside.sum()
 
 
-@pytest.mark.parametrize("kind", ["edits", "interfaces", "regions"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"name": "another"},
+        {"unit": "%"},
+        {"distance_nm": [0.0, 1.5, 3.0]},
+        {"value": [10.0, 20.0, 25.0]},
+        {"error": [1.0, 1.0, 3.0]},
+        {"error": []},
+    ],
+    ids=str,
+)
+def test_every_field_of_a_profile_arrives_and_nothing_else_changes(
+    shot: Any, image: Micrograph, change: dict[str, Any]
+) -> None:
+    values = PROFILE | change
+    recipe = _with(shot.recipe, {"profiles": [{"sha256": SHA, **values}]})
+    after = stemdisp.analyse(image, recipe, stemdisp.analyse(image, shot.recipe))
+    (found,) = after.external
+    assert (found.name, found.unit) == (values["name"], values["unit"])
+    np.testing.assert_array_equal(found.distance_nm, values["distance_nm"])
+    np.testing.assert_array_equal(found.value, values["value"])
+    np.testing.assert_array_equal(found.error, values["error"] or [np.nan] * 3)
+    depth = shot.analysis.profile.distance_nm
+    expected = np.interp(depth, values["distance_nm"], values["value"], left=np.nan, right=np.nan)
+    np.testing.assert_allclose(found.at_layers, expected)
+    assert np.isfinite(found.at_layers_error).any() == bool(values["error"])
+    np.testing.assert_array_equal(after.profile.magnitude_pm, shot.analysis.profile.magnitude_pm)
+
+
+def test_a_profile_of_an_image_without_layers_is_kept_and_told(shot: Any, image: Micrograph) -> None:
+    recipe = _with(shot.recipe, {"profiles": [{"sha256": SHA, **PROFILE}]})
+    after = stemdisp.analyse(image, recipe.with_values({"interface": {"mode": "none"}}))
+    (found,) = after.external
+    assert len(found.at_layers) == 0 and len(found.value) == 3
+    assert any("no layers to compare it with" in sentence for sentence in after.warnings)
+    assert after.displacement.valid.sum() == shot.analysis.displacement.valid.sum()
+
+
+@pytest.mark.parametrize("kind", ["edits", "interfaces", "regions", "profiles"])
 def test_what_belongs_to_another_image_changes_no_number(shot: Any, image: Micrograph, row: int, kind: str) -> None:
     entries: Entries = {
         "edits": [_edit(shot, row, action="delete", sha256=OTHER)],
         "interfaces": [{"sha256": OTHER, "line": LINE}],
         "regions": [{"sha256": OTHER, "polygon": POLYGON}],
+        "profiles": [{"sha256": OTHER, **PROFILE}],
     }
     after = stemdisp.analyse(image, _with(shot.recipe, {kind: entries[kind]}))
     np.testing.assert_array_equal(after.columns.flags, shot.analysis.columns.flags)
     np.testing.assert_array_equal(after.displacement.uv, shot.analysis.displacement.uv)
     np.testing.assert_array_equal(after.interface.layer, shot.analysis.interface.layer)
-    if kind == "edits":
-        assert any("1 edits of the recipe belong to other images" in sentence for sentence in after.warnings)
+    assert not after.external
+    if kind in ("edits", "profiles"):
+        assert any(f"1 {kind} of the recipe belong to other images" in sentence for sentence in after.warnings)
 
 
 def test_the_format_of_a_recipe_is_checked(shot: Any) -> None:

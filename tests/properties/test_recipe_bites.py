@@ -127,6 +127,7 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "edits": ([{"sha256": SHA, "action": "delete", "site": "Ta", "h": 0, "k": 0}],),
     "interfaces": ([{"sha256": SHA, "line": [0.0, 120.0, 339.0, 120.0]}],),
     "regions": ([{"sha256": SHA, "polygon": [[30, 150], [300, 150], [300, 230], [30, 230]]}],),
+    "profiles": ([{"sha256": SHA, "name": "EELS", "distance_nm": [-9.0, 9.0], "value": [1.0, 2.0]}],),
 }
 """Field -> values that must each change something."""
 
@@ -169,6 +170,8 @@ def numbers(analysis: Analysis) -> list[NDArray[Any]]:
         found += [analysis.interface.point, analysis.interface.normal, analysis.interface.layer]
     if analysis.profile is not None:
         found += list(analysis.profile.arrays().values())
+    for one in analysis.external:
+        found += [one.distance_nm, one.value, one.at_layers]
     return found
 
 

@@ -70,6 +70,10 @@ def _same_numbers(one: Analysis, other: Analysis) -> None:
             _same_arrays(a, b, ("xy", "uv", "cov", "offset", "offset_cells", "significant", "assumption"))
     if one.profile is not None and other.profile is not None:
         _same_arrays(one.profile, other.profile, tuple(one.profile.arrays()))
+    assert len(one.external) == len(other.external)
+    for a, b in zip(one.external, other.external, strict=True):
+        _same_arrays(a, b, ("name", "unit", "distance_nm", "value", "error", "at_layers", "at_layers_error"))
+        assert repr((a.o_contrast, a.displacement)) == repr((b.o_contrast, b.displacement))
     assert one.quality == other.quality
     assert one.warnings == other.warnings
 
@@ -271,6 +275,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "regions": ("displacement", [{"sha256": SHA, "polygon": [[0, 150], [270, 150], [270, 244], [0, 244]]}]),
     "polarization": ("polarization", {"model": "none"}),
     "layers": ("vacancies", {"minimum_cells": 6}),
+    "profiles": ("external", [{"sha256": SHA, "name": "O", "distance_nm": [0.5, 1.5], "value": [1.0, 2.0]}]),
 }
 """Section -> the first stage that has to run again, and a change."""
 
@@ -323,7 +328,7 @@ def test_only_what_changed_runs_again_and_gives_the_numbers_of_a_fresh_run(finis
     _same_numbers(stemdisp.analyse(finished.micrograph, recipe), restarted)
 
 
-@pytest.mark.parametrize("section", ["find", "edits", "refine", "interface", "interfaces", "polarization"])
+@pytest.mark.parametrize("section", ["find", "edits", "refine", "interface", "interfaces", "polarization", "profiles"])
 def test_a_change_taken_back_gives_the_first_numbers(finished: Analysis, section: str) -> None:
     changed = stemdisp.analyse(finished.micrograph, _changed(finished.recipe, section), finished)
     _same_numbers(finished, stemdisp.analyse(finished.micrograph, finished.recipe, changed))

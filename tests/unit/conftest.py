@@ -18,7 +18,9 @@ from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from stemdisp.model.profile import Profile
 from stemdisp.model.quality import Check, Quality
 from stemdisp.model.side import Side
+from stemdisp.profile_entry import ProfileEntry
 from stemdisp.recipe import for_material
+from stemdisp.stages.external import external
 
 PX_PM = 12.0
 NX, NY = 380, 340
@@ -206,3 +208,19 @@ def build_analysis() -> Analysis:
 def kto() -> Analysis:
     """KTaO3 (111) along [1-10] as :func:`build_analysis` makes it."""
     return build_analysis()
+
+
+@pytest.fixture(scope="session")
+def eels(kto: Analysis) -> Analysis:
+    """The same beside a profile that was measured elsewhere, from the film to layer 8."""
+    distance = np.arange(-0.4, 2.2, 0.2)
+    entry = ProfileEntry(
+        sha256=kto.micrograph.inputs[0].sha256,
+        name="Ti3+ share, EELS",
+        unit="%",
+        distance_nm=tuple(distance),
+        value=tuple(20 * np.exp(-distance / 0.6)),
+        error=tuple(0.5 + 0.1 * distance),
+    )
+    assert kto.profile is not None
+    return kto.having(recipe=kto.recipe.with_profile(entry), external=(external(entry, kto.profile),))

@@ -20,6 +20,7 @@ from stemdisp import recipe as recipes
 from stemdisp.batch.lock import LOCK
 from stemdisp.cli import app
 from stemdisp.errors import StageError
+from stemdisp.io.provenance import sha256
 
 ROOT = Path(stemdisp.__file__).parents[1]
 KTO = ["--material", "KTaO3", "--zone", "1-10"]
@@ -350,3 +351,40 @@ def test_as_a_program_it_ends_in_one_line(tmp_path):
     done = subprocess_("check", tmp_path / "none.toml")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
     assert subprocess_("frobnicate").returncode == 2
+
+
+PROFILE = "distance (nm),O K edge (counts),error\n-0.5,10,1\n0.5,20,1\n3,25,2\n"
+
+
+def test_a_profile_goes_into_the_recipe_of_its_image(tmp_path, pipeline):
+    (tmp_path / "in").mkdir()
+    first, _ = image(tmp_path / "in/a_HAADF.tif"), image(tmp_path / "in/a_ABF.tif", seed=1)
+    (tmp_path / "eels.csv").write_text(PROFILE)
+    (tmp_path / "other.csv").write_text(PROFILE.replace("O K edge", "Ta M edge"))
+    options = ["--profile", tmp_path / "eels.csv", "--profile", tmp_path / "other.csv"]
+    done = run(tmp_path / "in", "-o", tmp_path / "out", *options)
+    assert done.exit_code == 0, done.stderr
+    written = recipes.load(tmp_path / "out/a/recipe.toml").profiles
+    assert [one.name for one in written] == ["O K edge", "Ta M edge"]
+    assert {one.sha256 for one in written} == {sha256(first)}
+    assert written[0].error == (1.0, 1.0, 2.0)
+    (tmp_path / "eels.csv").unlink()
+    again = stemdisp_("run", tmp_path / "in", "-o", tmp_path / "out", "-r", tmp_path / "out/a/recipe.toml")
+    assert again.exit_code == 0 and "(outputs missing)" in again.stderr  # figures, and nothing else
+
+
+def test_a_profile_of_several_images_is_refused(tmp_path, pipeline):
+    (tmp_path / "eels.csv").write_text(PROFILE)
+    images = [image(tmp_path / f"{name}.tif") for name in "abcd"]
+    done = run(*images, "-o", tmp_path / "out", "--profile", tmp_path / "eels.csv")
+    assert done.exit_code == 2 and not (tmp_path / "out").exists()
+    assert "belongs to one image, and 4 are given (a, b, c ...)" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "", "0,1\n1,2\n", PROFILE.replace("20", "twenty")])
+def test_a_profile_that_is_none_ends_with_2_before_anything_runs(tmp_path, pipeline, content):
+    if content is not None:
+        (tmp_path / "eels.csv").write_text(content)
+    done = run(image(tmp_path / "a.tif"), "-o", tmp_path / "out", "--profile", tmp_path / "eels.csv")
+    assert done.exit_code == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert "eels.csv" in done.stderr and not pipeline.calls and not (tmp_path / "out").exists()

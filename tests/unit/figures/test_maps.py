@@ -4,13 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.colors import same_color
 from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from sides import on_side
 
 from stemdisp.figures.columns import draw_columns
 from stemdisp.figures.components import draw_component
+from stemdisp.figures.composites import compose_components, compose_displacement, compose_polarization
 from stemdisp.figures.image import LARGEST_SIDE_PX, draw_image
 from stemdisp.figures.polarization import draw_polarization
+from stemdisp.figures.style import VACANCY_COLOUR
 from stemdisp.figures.vectors import draw_interface, draw_layer_numbers, draw_vectors, long_vector
+from stemdisp.figures.window import draw_windows
 from stemdisp.model.fields import VectorField
 from stemdisp.model.micrograph import Micrograph, PixelSize, Signal
 
@@ -99,3 +105,46 @@ def test_fields_of_zero_or_one_vector_have_a_scale(kto):
     draw_vectors(Figure().subplots(), kto.micrograph, field)
     nothing = replace(field, uv=np.full((1, 2), np.nan))
     draw_vectors(Figure().subplots(), kto.micrograph, nothing)
+
+
+def _bands(ax):
+    return [
+        one for one in ax.patches if isinstance(one, Polygon) and same_color(one.get_facecolor()[:3], VACANCY_COLOUR)
+    ]
+
+
+@pytest.mark.parametrize("degrees", [0.0, 37.0, 90.0, 200.0])
+@pytest.mark.parametrize("size", [PixelSize(12.0, 12.0, "file"), PixelSize(10.0, 20.0, "user")])
+def test_the_window_lies_between_its_two_distances(ax, kto, degrees, size):
+    normal = np.array([np.cos(np.radians(degrees)), -np.sin(np.radians(degrees))])
+    edge = replace(kto.interface, normal=normal)
+    draw_image(ax, kto.micrograph)
+    band, bar = draw_windows(ax, edge, kto.micrograph.with_pixel_size(size), [(0.2, 0.9)])
+    depth_nm = -((band.get_xy()[:4] - edge.point) * size.xy_pm) @ normal / 1000
+    np.testing.assert_allclose(sorted(depth_nm), [0.2, 0.2, 0.9, 0.9])
+    # Its ends lie beyond the image on both sides.
+    ends = (band.get_xy()[:4] * size.xy_pm) @ edge.parallel
+    corners = np.array([[x, y] for x in (0, 380) for y in (0, 340)]) * size.xy_pm @ edge.parallel
+    assert ends.min() < corners.min() and ends.max() > corners.max()
+    ax.figure.canvas.draw()
+    assert bar.get_clip_path() is not None
+
+
+def test_maps_show_the_vacancy_window_and_say_so(kto):
+    window = kto.vacancy_windows_nm
+    assert len(window) == 1
+    for compose in (compose_displacement, compose_components, compose_polarization):
+        figure = compose(kto)
+        maps = [ax for ax in figure.axes if ax.images]
+        assert maps and all(len(_bands(ax)) == 1 for ax in maps if ax.get_xlim()[1] > 2)
+        written = [text.get_text() for ax in maps for text in ax.texts] + [figure.get_supxlabel()]
+        assert any("vacancy-rich" in text for text in written)
+
+
+def test_without_vacancies_maps_have_no_window(kto):
+    full = on_side(kto, profile=replace(kto.profile, vacancy_rich=np.zeros(len(kto.profile))))
+    assert full.vacancy_windows_nm == ()
+    for compose in (compose_displacement, compose_components, compose_polarization):
+        figure = compose(full)
+        written = [text.get_text() for ax in figure.axes for text in ax.texts] + [figure.get_supxlabel()]
+        assert not any(_bands(ax) for ax in figure.axes) and not any("vacancy" in text for text in written)

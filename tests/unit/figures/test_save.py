@@ -31,18 +31,18 @@ def test_digest_and_assumption_stand_on_the_figures(saved, kto):
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_nothing_is_cut_off(kto, signals):
+def test_nothing_is_cut_off(eels, signals):
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
 
     from stemdisp.figures.style import STYLE
 
-    micrograph = replace(kto.micrograph, signals=dict(list(kto.micrograph.signals.items())[:signals]))
+    micrograph = replace(eels.micrograph, signals=dict(list(eels.micrograph.signals.items())[:signals]))
     for name, compose in FIGURES.items():
         with rc_context(STYLE):
             # A second side that says what the first does.
-            figure = compose(replace(kto, micrograph=micrograph, sides=kto.sides * 2))
+            figure = compose(replace(eels, micrograph=micrograph, sides=eels.sides * 2))
             figure.draw_without_rendering()
             FigureCanvasAgg(figure).draw()
             titles = [child.get_window_extent() for child in figure.get_children() if isinstance(child, Text)]

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sides import on_side
 
 from stemdisp import flags, recipe
 from stemdisp.errors import ReadError, RecipeError, StemdispError
@@ -29,6 +30,7 @@ from stemdisp.model.analysis import Analysis
 from stemdisp.model.columns import Columns
 from stemdisp.model.fields import VectorField
 from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize, Signal
+from stemdisp.model.vacancies import Vacancies
 
 FILES = {
     *("analysis.npz", "cells.csv", "columns.csv", "layers.csv", "recipe.toml", "result.json", "summary.json"),
@@ -114,6 +116,9 @@ class TestLossless:
         same(hard, back)
         assert back.recipe.digest() == hard.recipe.digest()
         assert not back.micrograph.signals["HAADF"].image.flags.writeable
+
+    def test_external_profiles_come_back(self, tmp_path: Path, eels: Analysis) -> None:
+        same(eels, load(save(eels, tmp_path / "out")))
 
     def test_unfinished_comes_back(self, tmp_path: Path) -> None:
         same(bare(), load(save(bare(), tmp_path / "out")))
@@ -403,6 +408,16 @@ class TestTables:
         for name in ("summary.json", "result.json"):
             json.loads((folder / name).read_text(), parse_constant=pytest.fail)
 
+    def test_external_profiles_follow_the_layers(self, tmp_path: Path, eels: Analysis) -> None:
+        (one,) = eels.external
+        twice = eels.having(external=(one, dataclasses.replace(one, name="=HYPERLINK()")))
+        rows = rows_of(save(twice, tmp_path / "out") / "layers.csv")
+        assert list(rows[0])[-4:] == ["external", "external_error", "external_2", "external_2_error"]
+        for row, value, error in zip(rows, one.at_layers, one.at_layers_error, strict=True):
+            assert (row["external"] == "") == np.isnan(value) == (row["external_error"] == "")
+            assert row["external"] == "" or float(row["external"]) == pytest.approx(value, rel=1e-9)
+            assert row["external"] == "" or float(row["external_error"]) == pytest.approx(error, rel=1e-9)
+
     def test_parquet(self, tmp_path: Path, kto: Analysis) -> None:
         parquet = pytest.importorskip("pyarrow.parquet")
         folder = save(kto, tmp_path / "out", table="parquet")
@@ -470,6 +485,22 @@ class TestSummary:
         assert found["interface"]["normal"] == [0.0, -1.0]
         assert found["warnings"] == list(kto.warnings)
         assert found["inputs"]["KTO111_ABF.tif"] == "cd" * 32
+
+    def test_vacancies_and_external_profiles(self, tmp_path: Path, eels: Analysis) -> None:
+        nothing = np.full(len(eels.profile), np.nan)
+        seen = on_side(eels, vacancies=Vacancies(*(nothing,) * 6, "by hand"))
+        found = json.loads((save(seen, tmp_path / "out") / "summary.json").read_text())
+        assert found["oxygen"]["vacancy_rich_layers"] == [0, 1, 2]
+        np.testing.assert_allclose(found["oxygen"]["window_nm"], eels.vacancy_windows_nm)
+        (one,) = found["external"]
+        assert (one["name"], one["unit"], one["rows"]) == ("Ti3+ share, EELS", "%", 13)
+        assert one["range_nm"] == pytest.approx([-0.4, 2.0])
+        assert (one["layers_covered"], one["layers"]) == (9, len(eels.profile))
+        assert one["with_o_contrast"]["rho"] == pytest.approx(-1) and one["with_o_contrast"]["n"] == 9
+        assert 0 < one["with_displacement"]["p_value"] < 0.05
+        full = on_side(seen.having(external=()), profile=dataclasses.replace(eels.profile, vacancy_rich=nothing))
+        found = json.loads((save(full, tmp_path / "full") / "summary.json").read_text())
+        assert found["external"] == [] and found["oxygen"]["window_nm"] == []
 
     def test_file_pixel_size_survives_the_users(self, tmp_path: Path, hard: Analysis) -> None:
         found = json.loads((save(hard, tmp_path / "out") / "summary.json").read_text())["calibration"]

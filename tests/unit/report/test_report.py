@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from sides import on_side
 
 from stemdisp.flags import SENTENCES, Flag
+from stemdisp.model.external import RankCorrelation
 from stemdisp.model.micrograph import InputFile
 from stemdisp.model.profile import Decay
 from stemdisp.model.quality import Check, Quality
@@ -87,17 +89,15 @@ def test_names_that_are_not_unicode_can_be_written(write, kto):
     assert "a??txt.exe" in write(replace(kto, micrograph=replace(kto.micrograph, inputs=inputs)))
 
 
-def on_side(analysis, **known):
-    """The analysis with more known of its side."""
-    return analysis.on_sides(lambda number, side: replace(side, **known))
-
-
 def test_the_paragraph_says_what_layers_say(kto):
     fallen = Decay(9.0, 0.5, 24.0, 0.8, 0.61, 0.02, 1.1)
     text = paragraph(on_side(kto, decay=fallen)).replace("\u00a0", " ")
     assert "stands above its error in layers 0 to 3 of " in text
     assert "dies away over 0.610 ± 0.020 nm from 24.00 ± 0.80 pm parallel to the interface and 9.00 ± 0.50 pm" in text
-    assert "fainter than in the bulk in layers 0 to 2, down to 0.75 of it: a sign of vacancies" in text
+    assert (
+        "fainter than in the bulk in layers 0 to 2 (−0.07 to 0.62 nm from the interface), down to 0.75 of it: a sign"
+        in text
+    )
     nowhere = replace(kto.profile, significant=np.zeros(len(kto.profile)), vacancy_rich=np.zeros(len(kto.profile)))
     text = paragraph(on_side(kto, profile=nowhere)).replace("\u00a0", " ")
     assert "None of " in text and "nowhere clearly fainter" in text and "dies away" not in text
@@ -192,3 +192,32 @@ def test_numbers_are_rounded_by_their_error(value, std, text):
 
 def test_what_is_absent_is_not_zero():
     assert number(float("nan")) == with_error(None, 1.0) == "–"
+
+
+def test_an_external_profile_is_compared_in_words(write, eels):
+    text = Page(write(eels)).text
+    assert f"Ti3+ share, EELS, measured elsewhere, covers 9 of {len(eels.profile)} layers." in text
+    assert "Its rank correlation is −1.00 (p < 0.001, 9 layers) with the oxygen contrast and 0." in text
+    assert "neighbouring layers are alike" in text.lower() and "does not cover layers 9 to" in text
+
+
+def test_a_profile_that_covers_little_claims_nothing(write, eels):
+    (one,) = eels.external
+    little = replace(one, **dict.fromkeys(("o_contrast", "displacement"), RankCorrelation(np.nan, np.nan, 3)))
+    assert "too few for a correlation" in paragraph(eels.having(external=(little,)))
+    none = replace(one, at_layers=np.full(len(one.at_layers), np.nan), name=HOSTILE)
+    assert "measured elsewhere" not in write(eels.having(external=(none,)))
+
+
+def test_hostile_names_of_profiles_stay_text(write, eels):
+    hostile = replace(eels.external[0], name=HOSTILE, unit=HOSTILE, warning=HOSTILE)
+    text = write(eels.having(external=(hostile,)))
+    assert "<script" not in text and "\x1b" not in text
+
+
+def test_what_is_left_out_stands_on_the_page(write, kto):
+    whole = on_side(kto, profile=replace(kto.profile, n=kto.profile.n + 3))
+    assert "Left out" not in write(whole)
+    shallow = whole.having(displacement=replace(kto.displacement, offset=None, assumption=HOSTILE))
+    text = write(shallow)
+    assert "Left out" in text and "the reference is left out" in text and "<script" not in text

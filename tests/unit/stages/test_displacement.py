@@ -120,7 +120,19 @@ def test_too_small_a_region_subtracts_nothing(crystal) -> None:
     columns, found, edge = decaying(crystal)
     corner = np.nanmin(found.xy, axis=0) + np.array([[-1, -1], [5, -1], [5, 5], [-1, 5]])
     field = displacement(columns, found, (edge,), SIZE, AUTO, corner)
-    assert field.offset is None and "only 1 cells" in field.assumption
+    assert field.offset is None
+    assert field.assumption.startswith("the region drawn on this image holds only 1 cells with a displacement")
+    assert field.assumption.endswith("nothing was subtracted")
+
+
+@pytest.mark.parametrize("recipe", [AUTO, DisplacementSection(bulk_from_layer=100)], ids=["region", "layer"])
+def test_a_reference_without_a_cell_is_not_said_to_be_subtracted(crystal, recipe) -> None:
+    columns, found, edge = decaying(crystal)
+    away = np.array([[-900.0, -900.0], [-800.0, -900.0], [-800.0, -800.0]]) if recipe is AUTO else None
+    field = displacement(columns, found, (edge,), SIZE, recipe, away)
+    assert field.offset is None and not field.offset_cells.any()
+    assert "only 0 cells" in field.assumption and "nothing was subtracted" in field.assumption
+    assert "was subtracted, as" not in field.assumption
 
 
 def test_excluded_columns_have_no_displacement(crystal) -> None:

@@ -61,3 +61,9 @@ def test_a_weak_column_that_shows_in_one_signal_only_shifts_nothing() -> None:
     image, truth = simulate(Scene(zone=(1, 1, -2), signals=("HAADF", "ABF"), view=View(shape=(200, 200))))
     found = register(image.signals["ABF"], listed(truth), truth.lattice)
     assert np.hypot(*found) < 0.3
+
+
+def test_a_constant_image_is_shifted_by_nothing(pair) -> None:
+    _, truth = pair
+    constant = Signal("ABF", np.full((200, 200), 7.0), -1)
+    np.testing.assert_array_equal(register(constant, listed(truth), truth.lattice), 0)

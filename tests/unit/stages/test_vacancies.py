@@ -86,7 +86,7 @@ def run(found: Analysis, **changes):
     ("changes", "why"),
     [
         ({"bulk": np.zeros(0, dtype=bool)}, "no bulk"),
-        ({"recipe": LayersSection(minimum_cells=1000)}, "layers"),
+        ({"recipe": LayersSection(minimum_cells=1000)}, "no layer has 1000 oxygen columns"),
     ],
 )
 def test_what_is_missing_is_said_and_left_empty(changes, why) -> None:
@@ -106,3 +106,13 @@ def test_unusable_oxygen_is_no_oxygen() -> None:
     flags = np.full(len(found.columns), 2, dtype=np.int64)
     empty = run(found, columns=replace(found.columns, flags=flags))
     assert "no oxygen column" in empty.sentence and np.isnan(empty.contrast).all()
+
+
+def test_too_few_oxygen_columns_are_counted_and_left_out() -> None:
+    found = analysed()
+    oxygen = np.flatnonzero(found.columns.of_site("O") & found.columns.usable)
+    flags = found.columns.flags.copy()
+    flags[oxygen[2:]] = 2
+    few = run(found, columns=replace(found.columns, flags=flags))
+    assert "no layer has 3 oxygen columns" in few.sentence and "of 2 in all" in few.sentence
+    assert np.isnan(few.contrast).all() and np.isnan(few.rich).all() and np.isnan(few.p_value).all()
