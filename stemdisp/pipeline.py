@@ -194,7 +194,7 @@ def _interface(analysis: Analysis, device: Device) -> Analysis:
         edge = _edge(analysis, pixel_size)
         if edge is None:
             return analysis
-        found = interface(analysis.columns, analysis.cells, analysis.lattice, pixel_size, recipe, edge)
+        found = interface(analysis.columns, analysis.cells, analysis.lattice, analysis.micrograph, recipe, edge)
     except StageError as error:
         # What is known of columns and cells is not lost for a line that was drawn amiss.
         return analysis.having(notes=(*analysis.notes, f"{NO_LAYERS}: {error}"))

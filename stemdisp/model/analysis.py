@@ -136,10 +136,15 @@ class Analysis:
 
     @property
     def _elsewhere(self) -> tuple[str, ...]:
-        """What became of profiles that were measured on other images."""
-        own = {one.sha256 for one in self.micrograph.inputs}
-        others = sum(entry.sha256 not in own for entry in self.recipe.profiles)
-        return (f"{others} profiles of the recipe belong to other images and were ignored",) if others else ()
+        """What became of entries of the recipe that belong to other images."""
+        own, said = {one.sha256 for one in self.micrograph.inputs}, []
+        for what in ("edits", "interfaces", "regions", "profiles"):
+            others = sum(entry.sha256 not in own for entry in getattr(self.recipe, what))
+            if others:
+                noun, verb = (what, "belong") if others > 1 else (what[:-1], "belongs")
+                images, were = ("other images", "were") if others > 1 else ("another image", "was")
+                said.append(f"{others} {noun} of the recipe {verb} to {images} and {were} ignored")
+        return tuple(said)
 
     @property
     def vacancy_windows_nm(self) -> tuple[tuple[float, float], ...]:

@@ -7,11 +7,16 @@ crystal ends and another begins.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from ..fitting.curve import dividing_curve
 from ..fitting.grid import Grid
 from ..fitting.step import Step, find_step
+from ..flags import usable
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.interface import Edge
@@ -32,6 +37,9 @@ CERTAIN = 80.0
 
 WORTH_A_BEND = 25.0
 """Gain of chi2 for each term by which the line may bend."""
+
+CLEAR = 6.0
+"""Jump over the scatter from cell to cell for which every cell tells which side it is on."""
 
 SHARPEST, WIDEST = 0.5, 2.5
 """Width of a jump in layers (tanh): neighbours' means blur it by about one, a gradient has more."""
@@ -71,7 +79,17 @@ def boundary(columns: Columns, cells: UnitCells, lattice: Lattice, pixel_size: P
     real &= _beside(step, xy, values, BESIDE * layer) > HELD_BESIDE * np.abs(jump)
     if not real.any():
         return None
-    return _edge(step, xy, pixel_size, {name: jump[i] for i, name in enumerate(names) if real[i]})
+    clearest = int(np.where(real, np.abs(step.jump), 0).argmax())
+    line = _line(step, columns.xy * pixel_size.xy_pm)
+    if abs(step.jump[clearest]) > CLEAR and names[clearest] != "area of the cell":
+        if names[clearest] == "intensity":
+            # Every column for itself, where a cell has the mean of some.
+            own = columns.of_site(cells.reference_site) & usable(columns.flags) & (np.abs(columns.amplitude) > 0)
+            places, seen = columns.xy[own] * pixel_size.xy_pm, np.log(np.abs(columns.amplitude[own]))
+        else:
+            places, seen = xy, values[:, clearest]
+        line = line.divided(places, seen, BESIDE * layer, SHARPEST * layer)
+    return line.edge(xy, pixel_size, step.place_std, {name: jump[i] for i, name in enumerate(names) if real[i]})
 
 
 def _quantities(columns: Columns, cells: UnitCells, pixel_size: PixelSize) -> tuple[Floats, list[str]]:
@@ -120,17 +138,50 @@ def _beside(step: Step, xy: Floats, values: Floats, reach: float) -> Floats:
     return np.asarray(np.abs(np.median(high, axis=0) - np.median(low, axis=0)))
 
 
-def _edge(step: Step, xy: Floats, pixel_size: PixelSize, jump: dict[str, float]) -> Edge:
+@dataclass(frozen=True)
+class _Line:
+    """A polynomial over a line through ``middle`` along ``axes[0]``, rising along ``axes[1]``."""
+
+    middle: Floats
+    axes: Floats
+    shape: Polynomial
+
+    def height(self, xy: Floats) -> Floats:
+        """(n,) distance of places (n, 2) above the line along its normal."""
+        along, across = ((xy - self.middle) @ self.axes.T).T
+        return np.asarray(across - self.shape(along))
+
+    def divided(self, xy: Floats, values: Floats, reach: float, width: float) -> _Line:
+        """The line that divides near places by whether their values are more like those above or below it."""
+        height = self.height(xy)
+        near = np.abs(height) < reach
+        if not ((height[near] < 0).any() and (height[near] > 0).any()):
+            return self
+        low, high = (np.median(values[near & side]) for side in (height < 0, height > 0))
+        places = (xy[near] - self.middle) @ self.axes.T
+        upper = np.abs(values[near] - high) < np.abs(values[near] - low)
+        if not (upper.any() and (~upper).any()):
+            return self
+        return replace(self, shape=dividing_curve(self.shape, places[~upper], places[upper], width))
+
+    def edge(self, xy: Floats, pixel_size: PixelSize, std: float, jump: dict[str, float]) -> Edge:
+        """As an edge whose normal points away from the larger part."""
+        along = np.linspace(self.shape.domain[0], self.shape.domain[1], POINTS if self.shape.degree() > 1 else 2)
+        points = self.middle + np.stack([along, self.shape(along)], axis=1) @ self.axes
+        sign = 1.0 if (self.height(xy) < 0).mean() >= 0.5 else -1.0
+        told = [
+            f"{name} {'rises' if sign * change > 0 else 'falls'} by {100 * abs(np.expm1(sign * change)):.2g} %"
+            for name, change in jump.items()
+        ]
+        sentence = f"the {' and the '.join(told)} beyond it"
+        return Edge(points / pixel_size.xy_pm, sign * self.axes[1], "boundary", std / 1000, sentence)
+
+
+def _line(step: Step, xy: Floats) -> _Line:
+    """The line of a step, from end to end of the places (n, 2)."""
     along = np.array([step.normal[1], -step.normal[0]])
-    spread = (xy - step.middle) @ along
-    places = np.linspace(spread.min(), spread.max(), POINTS if len(step.bend) else 2)
-    points = step.middle + places[:, None] * along
-    points -= step.height(points)[:, None] * step.normal
-    height = step.height(xy)
-    sign = 1.0 if (height < 0).sum() >= (height > 0).sum() else -1.0
-    told = [
-        f"{name} {'rises' if sign * change > 0 else 'falls'} by {100 * abs(np.expm1(sign * change)):.2g} %"
-        for name, change in jump.items()
-    ]
-    sentence = f"the {' and the '.join(told)} beyond it"
-    return Edge(points / pixel_size.xy_pm, sign * step.normal, "boundary", step.place_std / 1000, sentence)
+    ends = (xy - step.middle) @ along
+    bounds = [float(ends.min()), float(ends.max())]
+    coefficients = [step.place, 0.0, *(bend / step.reach ** (n + 2) for n, bend in enumerate(step.bend))]
+    shape = Polynomial(coefficients).convert(domain=bounds, window=[-1.0, 1.0])
+    return _Line(step.middle, np.stack([along, step.normal]), shape)

@@ -22,11 +22,10 @@ def edit(columns: Columns, edits: Sequence[EditEntry], inputs: Sequence[InputFil
         return columns, ()
     own = {source.sha256 for source in inputs}
     xy, flags = columns.xy.copy(), columns.flags.copy()
-    elsewhere, lost = 0, []
+    lost = []
     names = np.array(columns.sites)[columns.site]
     for entry in edits:
         if entry.sha256 not in own:
-            elsewhere += 1
             continue
         row = np.flatnonzero((names == entry.site) & (columns.hk == (entry.h, entry.k)).all(axis=1))
         if not len(row):
@@ -36,8 +35,6 @@ def edit(columns: Columns, edits: Sequence[EditEntry], inputs: Sequence[InputFil
         else:
             xy[row], flags[row] = (entry.x, entry.y), flags[row] | int(Flag.EDITED)
     notes = []
-    if elsewhere:
-        notes.append(f"{elsewhere} edits of the recipe belong to other images and were ignored")
     if lost:
         notes.append(f"edited columns that are not in this analysis: {', '.join(lost)}")
     return columns.replace(xy=xy, flags=flags), tuple(notes)

@@ -7,7 +7,7 @@ Distances are taken in physical, not pixel, proportions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations, product
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal import Motif, Plane
-from ..errors import RecipeError, StageError
+from ..errors import CalibrationError, RecipeError, StageError
 from ..fitting.curve import distance_from, height_over
 from ..flags import Flag
 from ..materials import parse_zone
@@ -24,7 +24,7 @@ from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.interface import Edge, Interface
 from ..model.lattice import Lattice
-from ..model.micrograph import PixelSize
+from ..model.micrograph import Micrograph, PixelSize
 from ..recipe import InterfaceSection
 
 Floats = NDArray[np.float64]
@@ -61,6 +61,7 @@ class _Crystal:
     cells: UnitCells
     lattice: Lattice
     pixel_size: PixelSize
+    shape: tuple[int, int]
     plane: Plane
 
     @cached_property
@@ -95,6 +96,11 @@ class _Crystal:
         """(N,) whole numbers are planes of what stands at the lattice's origin."""
         return np.asarray((self.columns.hk + self.lattice.motif.fractions[self.columns.site]) @ self.rows)
 
+    def in_frame(self, places: Floats) -> Mask:
+        """(n,) whether places (n, 2), along and across in pm, lie in the image."""
+        xy = places @ self.axes.T / self.pixel_size.xy_pm
+        return np.asarray(((xy >= 0) & (xy <= np.array(self.shape[::-1]) - 1)).all(axis=1))
+
     def rows_of(self, site: str) -> NDArray[np.intp]:
         """Columns of a site that are really there."""
         unsure = int(Flag.WEAK | Flag.EXCLUDED)
@@ -120,7 +126,7 @@ def interface(
     columns: Columns,
     cells: UnitCells,
     lattice: Lattice,
-    pixel_size: PixelSize,
+    micrograph: Micrograph,
     recipe: InterfaceSection,
     edge: Edge,
 ) -> tuple[Interface, ...]:
@@ -128,8 +134,10 @@ def interface(
 
     Parameters
     ----------
-    columns, cells, lattice, pixel_size
+    columns, cells, lattice
         The assigned and refined crystal.
+    micrograph
+        For its frame and pixel size.
     recipe
         ``plane``.
     edge
@@ -145,17 +153,21 @@ def interface(
     ------
     StageError
         The edge leaves no crystal on its inner side, folds back, or crosses the layers.
+    CalibrationError
+        There is no pixel size.
     RecipeError
         No plane of the family that the recipe names holds the beam.
     """
-    motif = lattice.motif
-    planes = [_Crystal(columns, cells, lattice, pixel_size, plane) for plane in _planes(motif, recipe.plane)]
+    if micrograph.pixel_size is None:
+        raise CalibrationError("layers need a pixel size; pass one in pm")
+    crystal = _Crystal(columns, cells, lattice, micrograph.pixel_size, micrograph.shape, (0, 0, 0))
+    planes = [replace(crystal, plane=plane) for plane in _planes(lattice.motif, recipe.plane)]
     first = max(planes, key=lambda one: float(one.normal @ edge.normal))
     sides = [_side(first, edge)]
     if edge.kind != "outline":
         p, q, r = first.plane
         try:
-            other = _side(_Crystal(columns, cells, lattice, pixel_size, (-p, -q, -r)), edge)
+            other = _side(replace(crystal, plane=(-p, -q, -r)), edge)
         except StageError:
             return tuple(sides)
         if len(np.unique(other.layer[other.layer >= 0])) >= FEWEST_LAYERS:
@@ -212,6 +224,9 @@ def _along_plane(crystal: _Crystal, edge: Edge, seen: Floats) -> Interface:
     ends = np.stack([crystal.places[:, 0][[0, 0]], [height, height]], axis=1)
     ends[:, 0] = crystal.places[:, 0].min(), crystal.places[:, 0].max()
     own = float(across[members].std() / np.sqrt(len(members))) / 1000
+    if limit is not None and limit - height > crystal.spacing:
+        away = f"{edge.sentence}, {(limit - height) / 1000:.2f} nm beyond the outermost plane, from where layers count"
+        edge = replace(edge, sentence=away)
     return _interface(crystal, edge, ends, layer, height - across[crystal.cells.moving], own)
 
 
@@ -256,9 +271,15 @@ def _in_steps(crystal: _Crystal, edge: Edge, chain: Floats) -> Interface:
         raise StageError("the interface leaves no atomic plane on its inner side; check [interface] line")
     cells = crystal.cells.moving
     whole = fraction + np.floor(top[cells] - fraction + 1e-6)
-    # Planes that end below the edge are counted from where they end, unless it is the frame that ends them.
+    # Planes that end below the edge are counted from where they end; where the frame ends them, as many as usual lack.
     there = _running_top(along[inner], crystal.heights[inner], crystal.repeat, along[cells])
-    outermost = np.where(there < whole - 1.5, whole, np.minimum(whole + beyond, there))
+    ended = np.ones(len(cells), dtype=bool)
+    for side in (-0.5, 0.5):
+        above = along[cells] + side * crystal.repeat, start + slope * (there + 1)
+        ended &= crystal.in_frame(np.stack(above, axis=1))
+    real = np.minimum(whole + beyond, there)
+    lacking = np.rint(np.median((whole - real)[ended])) if ended.any() else 0.0
+    outermost = np.where(ended, real, whole - max(lacking, 0.0))
     layer = np.rint(outermost - crystal.heights[cells]).astype(np.int64)
     chain = _to_the_ends(chain, along)
     above = height_over(chain, along[cells]) - across[cells]

@@ -34,7 +34,7 @@ ON_LINE = 0.75
 EDGE_SHARE = 0.5
 """Share of the facing columns that must stand on a line."""
 
-CURVE_SHARE, BETTER, STRAIGHT = 0.9, 0.6, 0.15
+CURVE_SHARE, BETTER, STRAIGHT = 0.9, 0.75, 0.15
 """Share of them that must stand on a curve (a corner is none), how far they may be off it in parts of how far they are
 off a line, and how far off a line, in parts of what is on it, is straight anyway."""
 

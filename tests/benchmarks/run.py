@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import accuracy
 import crystals
 import engine
+import interfaces
 import numpy as np
 import tifffile
 from layer_statistics import SURE, layered
@@ -347,7 +348,7 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    for part in (families, multislice, layers, others, robustness, speed, engines, large):
+    for part in (families, multislice, layers, interfaces.interfaces, others, robustness, speed, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 

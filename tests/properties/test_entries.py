@@ -129,6 +129,51 @@ def test_a_drawn_interface_wins_over_the_automatic_one(shot: Any, image: Microgr
     assert below.interface.distance_nm[0] < after.interface.distance_nm[0]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        [0.0, -50.0, 269.0, -50.0],
+        [0.0, 1e6, 269.0, 1e6],
+        [400.0, 0.0, 400.0, 200.0],
+        [-40.0, 200.0, -40.0, 0.0],
+        [5.0, 5.0, 5.0, 5.0],
+        [5.0, 100.0, 200.0, 100.0, 40.0, 140.0],
+    ],
+    ids=str,
+)
+def test_a_line_that_cannot_be_an_edge_loses_the_layers_alone(shot: Any, image: Micrograph, line: list[float]) -> None:
+    """Outside of the image, a point, or folded: told once, and no other edge is put in its place."""
+    given = _with(shot.recipe, {"interfaces": [{"sha256": SHA, "line": line}]})
+    after = stemdisp.analyse(image, given)
+    assert after.interface is None and after.profile is None and len(after.columns) == len(shot.analysis.columns)
+    assert after.displacement.valid.sum() == shot.analysis.displacement.valid.sum()
+    assert sum("no layers are counted" in sentence for sentence in after.warnings) == 1
+    by_recipe = _with(shot.recipe, {"interface": {"mode": "line", "line": line}})
+    assert stemdisp.analyse(image, by_recipe, start=after).warnings == after.warnings
+    again = stemdisp.analyse(image, shot.recipe, start=after)
+    assert again.interface is not None and not any("no layers" in sentence for sentence in again.warnings)
+
+
+def test_a_line_above_the_crystal_counts_from_its_outermost_plane(shot: Any, image: Micrograph) -> None:
+    y = float(shot.analysis.interface.point[1])
+    x, slope = float(shot.analysis.interface.point[0]), shot.analysis.interface.parallel[1]
+    above = [0.0, y - 40 - slope * x, 269.0, y - 40 + slope * (269 - x)]
+    after = stemdisp.analyse(image, _with(shot.recipe, {"interfaces": [{"sha256": SHA, "line": above}]}))
+    np.testing.assert_array_equal(after.interface.layer, shot.analysis.interface.layer)
+    assert "nm beyond the outermost plane" in after.interface.sentence
+    level = [0.0, y - 30, 269.0, y - 30]  # at an angle to the planes
+    after = stemdisp.analyse(image, _with(shot.recipe, {"interfaces": [{"sha256": SHA, "line": level}]}))
+    np.testing.assert_array_equal(after.interface.layer, shot.analysis.interface.layer)
+
+
+def test_a_line_needs_pairs_of_numbers_and_mode_line_a_line(shot: Any, image: Micrograph) -> None:
+    for line in ([0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 1.0], [0.0, 1.0, 2.0, float("nan")]):
+        with pytest.raises(RecipeError, match="line"):
+            stemdisp.recipe.parse(shot.recipe.model_dump(mode="json") | {"interfaces": [{"sha256": SHA, "line": line}]})
+    with pytest.raises(RecipeError, match="no line is given"):
+        stemdisp.analyse(image, _with(shot.recipe, {"interface": {"mode": "line"}}))
+
+
 def test_a_drawn_region_is_the_zero(shot: Any, image: Micrograph) -> None:
     after = stemdisp.analyse(image, _with(shot.recipe, {"regions": [{"sha256": SHA, "polygon": POLYGON}]}))
     inside = after.displacement.offset_cells
@@ -196,8 +241,7 @@ def test_what_belongs_to_another_image_changes_no_number(shot: Any, image: Micro
     np.testing.assert_array_equal(after.displacement.uv, shot.analysis.displacement.uv)
     np.testing.assert_array_equal(after.interface.layer, shot.analysis.interface.layer)
     assert not after.external
-    if kind in ("edits", "profiles"):
-        assert any(f"1 {kind} of the recipe belong to other images" in sentence for sentence in after.warnings)
+    assert f"1 {kind[:-1]} of the recipe belongs to another image and was ignored" in after.warnings
 
 
 def test_the_format_of_a_recipe_is_checked(shot: Any) -> None:

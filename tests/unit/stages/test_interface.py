@@ -25,7 +25,7 @@ def sides_in(analysis, edge: Edge, recipe: InterfaceSection | None = None):
         analysis.columns,
         analysis.cells,
         analysis.lattice,
-        analysis.micrograph.pixel_size,
+        analysis.micrograph,
         recipe or InterfaceSection(),
         edge,
     )
