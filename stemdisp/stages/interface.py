@@ -271,15 +271,10 @@ def _in_steps(crystal: _Crystal, edge: Edge, chain: Floats) -> Interface:
         raise StageError("the interface leaves no atomic plane on its inner side; check [interface] line")
     cells = crystal.cells.moving
     whole = fraction + np.floor(top[cells] - fraction + 1e-6)
-    # Planes that end below the edge are counted from where they end; where the frame ends them, as many as usual lack.
+    # Planes that end below the edge are counted from where they end, unless it is the frame that ends them.
     there = _running_top(along[inner], crystal.heights[inner], crystal.repeat, along[cells])
-    ended = np.ones(len(cells), dtype=bool)
-    for side in (-0.5, 0.5):
-        above = along[cells] + side * crystal.repeat, start + slope * (there + 1)
-        ended &= crystal.in_frame(np.stack(above, axis=1))
-    real = np.minimum(whole + beyond, there)
-    lacking = np.rint(np.median((whole - real)[ended])) if ended.any() else 0.0
-    outermost = np.where(ended, real, whole - max(lacking, 0.0))
+    ended = crystal.in_frame(np.stack([along[cells], start + slope * (there + 1)], axis=1))
+    outermost = np.where(ended, np.minimum(whole + beyond, there), whole)
     layer = np.rint(outermost - crystal.heights[cells]).astype(np.int64)
     chain = _to_the_ends(chain, along)
     above = height_over(chain, along[cells]) - across[cells]
