@@ -42,6 +42,7 @@ CAPTIONS = {
     "direction, as the wheel shows it. Faint arrows do not stand above their error.",
     "components": "The two components of the displacement; white is zero.",
     "layers": "Mean displacement of each layer with its standard error; bands show the scatter of the cells.",
+    "layers_beyond": "The same of the crystal on the other side of the interface, with layers counted from there.",
     "directions": "How many cells point where, petals by area; the line is their mean, at the rim if all agree.",
     "polarization": "Polarization under the model and charges named below the map.",
 }
