@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import accuracy
 import crystals
 import engine
+import multislice_layers_table
 import numpy as np
 import tifffile
 from layer_statistics import SURE, layered
@@ -243,6 +244,11 @@ def layers() -> str:
     )
 
 
+def multislice_layers() -> str:
+    """The same of multislice interfaces."""
+    return str(multislice_layers_table.table())
+
+
 def robustness() -> str:
     """Worst layer mean of every image that must not disturb any."""
     rows = []
@@ -347,7 +353,7 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    for part in (families, multislice, layers, others, robustness, speed, engines, large):
+    for part in (families, multislice, layers, multislice_layers, others, robustness, speed, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
