@@ -15,7 +15,7 @@ centres at whole numbers.  Along [1-10], screen right is [11-2] and screen up [1
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import abtem
@@ -51,14 +51,34 @@ PERIODS, PLANES = 8, 24
 Y_TA_OUT = 13.6  # y of the outermost Ta plane, A from the top of the cell
 K_LAYERS = 18  # the last one lies 2.6 A from the cap across the periodic boundary
 CAP_A = (1.2, 12.6)  # cap atoms lie between these y, A
-D0_PM = (26.0, -9.0)  # K displacement in layer 0: right [11-2], and up (y down: minus) [111]
 DECAY_LAYERS = 3.0
-VACANCIES = (0.30, 0.30, 0.20, 0.10)  # fraction of O missing in the KO3 layers 0, 1, 2, 3
+INTERFACE_GRID = {"gpts": (700, 972), "interpolation": (4, 4), "slice_A": UNIT_Z}
 FRAME_A = (0.3, 5.4)  # cell coordinates (x, y) of pixel (0, 0): inside the cap
 FRAME_SHAPE = (436, 386)  # bottom edge 5 A above the last crystal plane
 PROBE_SHIFT_PM = 20.0  # used to measure the weights
 CORE_A = 1.0  # radius of the patch in which the weights are measured
 SHARP_SOURCE_A = 0.5  # FWHM for which the weights are given too
+
+
+@dataclass(frozen=True)
+class Case:
+    """What happens at an interface: its images bear this name, under which SEEDS has their phonons."""
+
+    name: str
+    d0_pm: tuple  # K displacement in layer 0: right [11-2], and up (y down: minus) [111]
+    vacancies: tuple  # fraction of O missing in the KO3 layers 0, 1, 2, 3
+    vacancy_seed: int
+    tilt_mrad: tuple = (0.0, 0.0)  # of the crystal's zone axis against the beam, (x, y down)
+
+
+INTERFACE = Case("interface", (26.0, -9.0), (0.30, 0.30, 0.20, 0.10), SEEDS["vacancies"])
+# For the tests alone: K moved in the plane, out of it, or nowhere; other vacancies, other phonons, the same cap.
+LAYER_CASES = (
+    Case("along", (25.0, 0.0), (0.40, 0.30, 0.20, 0.10), SEEDS["vacancies"] + 100),
+    Case("outward", (0.0, -25.0), (0.20, 0.40, 0.10), SEEDS["vacancies"] + 101),
+    Case("still", (0.0, 0.0), (0.40, 0.40, 0.20, 0.10), SEEDS["vacancies"] + 102),
+    Case("tilted", (25.0, 0.0), (), SEEDS["vacancies"] + 103, (2.0, 0.0)),
+)
 
 # Least distances in the cap, A: 5-10 % below usual bond lengths, so that packing succeeds.
 # K and Ta of the crystal count as La and Al.
@@ -139,24 +159,36 @@ def add_cap(model):
     return replace(model, symbols=symbols, xyz=xyz, column=column)
 
 
-def build_interface():
+def build_interface(case):
     """Build the interface crystal: O removed, cap added; K still on their ideal places."""
     model = build_111(PERIODS, PLANES, K_LAYERS, Y_TA_OUT + SPACING / 2, 1.0)
-    rng = np.random.default_rng(SEEDS["vacancies"])
+    rng = np.random.default_rng(case.vacancy_seed)
     layer = np.array([model.columns[c]["layer"] for c in model.column])
     gone = np.zeros(len(layer), bool)
-    for n, fraction in enumerate(VACANCIES):  # O of K-O and of O columns alike, exact number
+    for n, fraction in enumerate(case.vacancies):  # O of K-O and of O columns alike, exact number
         oxygen = np.flatnonzero((model.symbols == "O") & (layer == n))
         gone[rng.choice(oxygen, round(fraction * len(oxygen)), replace=False)] = True
     left = {k: getattr(model, k)[~gone] for k in ("symbols", "xyz", "column")}
     return add_cap(replace(model, **left))
 
 
-def interface_shift_A(model):
+def interface_shift_A(model, case):
     """Displacement (x, y down) in A of the K of every column: d0 exp(-n/3); O and Ta stay."""
     is_k = np.array([c["site"] == "K" for c in model.columns])
     layer = np.array([c["layer"] for c in model.columns], float)
-    return 0.01 * np.outer(np.exp(-layer / DECAY_LAYERS) * is_k, D0_PM)
+    return 0.01 * np.outer(np.exp(-layer / DECAY_LAYERS) * is_k, case.d0_pm)
+
+
+def simulate_interface(cache, pairs, case):
+    """Cell, displacement (x, y) in A of every column and detector images of the whole cell, K displaced."""
+    model = build_interface(case)
+    shift = interface_shift_A(model, case)
+    xyz = model.xyz.copy()
+    k_atoms = model.symbols == "K"
+    xyz[k_atoms, :2] += shift[model.column[k_atoms]]
+    # A small tilt shears the crystal: every slice stands a little aside, half-way through none.
+    xyz[:, :2] += 1e-3 * np.outer(xyz[:, 2] - 0.5 * model.cell[2], case.tilt_mrad)
+    return model, shift, averaged(cache, case.name, pairs, model, xyz, **INTERFACE_GRID)
 
 
 def build_weights_cell():
@@ -185,6 +217,31 @@ def save_cells(cache, pairs, path):
         shift_pm=PROBE_SHIFT_PM,
         **scans,
     )
+
+
+def save_layers(cache, pairs, path):
+    """Write the scans of the whole cell (point source) and the truth of every case of LAYER_CASES, for the tests."""
+    found = {}
+    for case in LAYER_CASES:
+        model, shift, raw = simulate_interface(cache, pairs, case)
+        oxygen = model.counts("O")
+        site = np.array([c["site"] for c in model.columns])
+        full = np.array([oxygen[site == s].max() for s in site])
+        found |= {f"{case.name}_{signal}": image.astype(np.float32) for signal, image in raw.items()}
+        found[f"{case.name}_vacancies"] = np.pad(case.vacancies, (0, K_LAYERS - len(case.vacancies)))
+        found[f"{case.name}_k_pm"] = 100 * shift
+        found[f"{case.name}_oxygen"] = oxygen / np.maximum(full, 1)  # share of its O that a column has
+    found |= {
+        "case": np.array([case.name for case in LAYER_CASES]),
+        "cell_A": model.cell[:2],
+        "frame_A": np.array(FRAME_A),
+        "frame_shape": np.array(FRAME_SHAPE),
+        "y_interface_A": Y_TA_OUT - SPACING / 4,
+        "site": site,
+        "layer": np.array([c["layer"] for c in model.columns]),
+        "xy_A": np.array([[c["x_A"], c["y_A"]] for c in model.columns]),
+    }
+    np.savez_compressed(path, **found)
 
 
 def weights_mask(model, label):
@@ -225,13 +282,7 @@ def measure_weights(cache, pairs, source_fwhm_A):
 
 def make_interface(cache, pairs, source_fwhm_A, out, weights):
     """Write the four interface images; return their entry of the truth."""
-    model = build_interface()
-    shift = interface_shift_A(model)
-    xyz = model.xyz.copy()
-    k_atoms = model.symbols == "K"
-    xyz[k_atoms, :2] += shift[model.column[k_atoms]]
-    grid = {"gpts": (700, 972), "interpolation": (4, 4), "slice_A": UNIT_Z}
-    raw = averaged(cache, "interface", pairs, model, xyz, **grid)
+    model, shift, raw = simulate_interface(cache, pairs, INTERFACE)
     rng = np.random.default_rng(SEEDS["dose"])
     for signal in DETECTORS_MRAD:
         image = resample(raw[signal], model.cell, FRAME_A, FRAME_SHAPE, source_fwhm_A)
@@ -286,12 +337,18 @@ def main():
     parser.add_argument("--source-fwhm", type=float, default=0.8, help="source size, FWHM in A")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="output folder")
     parser.add_argument("--cells", type=Path, help="write the scans of the small cell for the tests here, nothing else")
+    parser.add_argument(
+        "--layers", type=Path, help="write the scans of the layers' cases for the tests here, nothing else"
+    )
     parser.add_argument("--only", choices=("weights", "interface", "bulk", "zone112"), help="one system")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     dask.config.set(scheduler="synchronous")
     abtem.config.set({"diagnostics.progress_bar": False, "precision": "float32", "fftw.threads": 1})
 
+    if args.layers:
+        save_layers(args.cache, args.pairs, args.layers)
+        return
     if args.cells:
         save_cells(args.cache, args.pairs, args.cells)
         return

@@ -44,7 +44,7 @@ here on."""
 
 
 CELLS = Path(__file__).parent / "multislice_cells.npz"
-CELL_SHAPE, CELL_CORNER_A = (400, 400), (0.37, 0.21)
+CELL_SHAPE, CELL_CORNER_A = (400, 400), np.array([0.37, 0.21])
 """Frame of the images of a small periodic cell, and where in the cell its first pixel lies: nowhere special."""
 
 Moved = Literal["none", "K-x", "K-y", "KO-x", "KO-y"]
@@ -160,19 +160,25 @@ def counted(name: str, source_A: float, seeds: tuple[int, ...] = JUDGING_SEEDS) 
         yield _sample(name, source_A, electrons.astype(np.uint16), f"1e5 e/A2, seed {seed}")
 
 
+def resampled(scan: Floats, period: Floats, corner_A: Floats, shape: tuple[int, int], source_A: float) -> Floats:
+    """Image (ny, nx) at 0.1 angstrom per pixel of a periodic cell (x, y) scanned with a point source, its first pixel
+    at ``corner_A``: the scan is finer than Nyquist, so its Fourier series is the image itself; the source damps it."""
+    series = np.fft.fft2(scan) / scan.size
+    waves = []
+    for length, first, pixels, samples in zip(period[::-1], corner_A[::-1], shape, scan.shape, strict=True):
+        k = np.fft.fftfreq(samples, length / samples)
+        damped = np.exp(-2 * (np.pi * fwhm_to_sigma(source_A) * k) ** 2)
+        waves.append(damped * np.exp(2j * np.pi * np.outer(first + 0.1 * np.arange(pixels), k)))
+    return np.asarray((waves[0] @ series @ waves[1].T).real)
+
+
 @cache
 def _cell(moved: Moved, source_A: float) -> tuple[Floats, Known]:
     """Image and truth of bulk along [1-10] in which nothing, K alone, or K with the O of its columns is moved."""
     with np.load(CELLS, allow_pickle=False) as file:
         scan, period, site, places = file[moved].astype(float), file["cell_A"], file["site"], file["xy_A"]
         shift = float(file["shift_pm"]) * np.array([moved.endswith("x"), moved.endswith("y")])
-    series = np.fft.fft2(scan) / scan.size
-    waves = []
-    for length, first, pixels, samples in zip(period[::-1], CELL_CORNER_A[::-1], CELL_SHAPE, scan.shape, strict=True):
-        k = np.fft.fftfreq(samples, length / samples)
-        damped = np.exp(-2 * (np.pi * fwhm_to_sigma(source_A) * k) ** 2)
-        waves.append(damped * np.exp(2j * np.pi * np.outer(first + 0.1 * np.arange(pixels), k)))
-    image = (waves[0] @ series @ waves[1].T).real
+    image = resampled(scan, period, CELL_CORNER_A, CELL_SHAPE, source_A)
     steps = np.stack(np.meshgrid(np.arange(-1, 7), np.arange(-1, 5)), axis=-1).reshape(-1, 2)
     xy = ((steps * period)[:, None] + places - CELL_CORNER_A).reshape(-1, 2) / 0.1
     site = np.tile(site, len(steps))

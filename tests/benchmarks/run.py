@@ -26,6 +26,7 @@ import accuracy
 import crystals
 import engine
 import interfaces
+import multislice_layers_table
 import numpy as np
 import tifffile
 from layer_statistics import SURE, layered
@@ -244,6 +245,11 @@ def layers() -> str:
     )
 
 
+def multislice_layers() -> str:
+    """The same of multislice interfaces."""
+    return str(multislice_layers_table.table())
+
+
 def robustness() -> str:
     """Worst layer mean of every image that must not disturb any."""
     rows = []
@@ -348,7 +354,8 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    for part in (families, multislice, layers, interfaces.interfaces, others, robustness, speed, engines, large):
+    parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, others, robustness, speed, engines)
+    for part in (*parts, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
