@@ -17,10 +17,8 @@ CAP = "the light of a cap feeds the tails of the columns beneath it"
 STARTS = "in the mean they are; single columns move by up to 0.85 sd"
 CROP = "oxygen differs by up to 0.08 px, less than its own error, 0.02 are allowed"
 PROFILE = "a column is no sum of two Gaussians: K moves 3 to 5 % too far, by either calibration"
-MIXED = "one share of K for all layers, where missing oxygen makes it up to a tenth larger"
-OWN_SCATTER = "layers are judged by their own scatter, which vacancies enlarge"
-FEW_COUNTS = "8 columns of oxygen know their mean to 5 % at 1e4 e/A2, and are judged by their own scatter"
-HELD_AT_5 = "one layer of 88: false discoveries are held at 5 %, not at none"
+MIXED = "0.85 of 48 within two errors, 0.90 wanted: K at 1e4 e/A2 lean towards a Ta"
+FEW_COUNTS = "8 columns of oxygen know their mean to 5 % at 1e4 e/A2: too few to see 15 %"
 
 LAYERS = "accuracy/test_multislice_layers.py::test_"
 FAMILY, EDGE = "accuracy/test_parametric.py::test_family[", "accuracy/test_parametric.py::test_"
@@ -44,16 +42,8 @@ NOT_YET = {
     "accuracy/test_measured_images.py::test_half_of_batio3_says_the_same[top]": "the two means differ by 1 pm or less",
     "accuracy/test_multislice.py::test_potassium_with_noise[0.5]": "K with noise is 4 % above what it may be",
     "accuracy/test_multislice.py::test_slope_without": PROFILE,
-    LAYERS + "layers_are_numbered_right[1e+04-outward]": "in one image of 24 false K in the cap make a layer too many",
-    LAYERS + "atoms_move_as_they_were_moved[no-noise": MIXED,
-    LAYERS + "atoms_move_as_they_were_moved[1e+05-along]": MIXED,
     LAYERS + "atoms_move_as_they_were_moved[1e+04-along]": MIXED,
-    LAYERS + "layers_rich_in_vacancies_are_named[no-noise-outward]": OWN_SCATTER,
-    LAYERS + "layers_rich_in_vacancies_are_named[1e+05-outward]": OWN_SCATTER,
-    LAYERS + "layers_rich_in_vacancies_are_named[1e+05-still]": OWN_SCATTER,
     LAYERS + "layers_rich_in_vacancies_are_named[1e+04": FEW_COUNTS,
-    LAYERS + "layers_without_vacancies_are_not_named[1e+05-along]": HELD_AT_5,
-    LAYERS + "layers_without_vacancies_are_not_named[1e+04-along]": HELD_AT_5,
     LAYERS + "undisplaced_layers_are_not_significant[no-noise]": "beside the cap K is 0.9 pm off, 2.3 of its errors",
 }
 """Beginnings of the names of tests that fail, or fail for some of their parameters, and why: the work that is left."""

@@ -34,6 +34,9 @@ Mask = NDArray[np.bool_]
 LOW_INDEX: tuple[Plane, ...] = ((0, 0, 1), (0, 1, 1), (1, 1, 1))
 """Families that edges of a perovskite follow."""
 
+STRAY = 1.75
+"""Scatter of a plane's columns about their places over that of a usual plane, above which they are none."""
+
 FULL_PLANE = 0.25
 """A plane with fewer columns than this share of a usual one is a remnant, not the outermost layer."""
 
@@ -210,9 +213,10 @@ def _along_plane(crystal: _Crystal, edge: Edge, seen: Floats) -> Interface:
     """Layers from a straight edge along the planes, whose height (N,) every column has ``seen``."""
     motif, across = crystal.lattice.motif, crystal.places[:, 1]
     limit = None if edge.kind == "outline" else float(seen.mean())
-    tops, outer = {}, []
+    tops: dict[str, float] = {}
+    outer = []
     for site in crystal.cations:
-        rows = crystal.rows_of(site)
+        rows = _without_strays(crystal, crystal.rows_of(site), max(tops.values(), default=np.inf))
         tops[site], members = _outermost(crystal.heights[rows], across[rows], limit)
         outer.append((tops[site], rows[members]))
     top, members = max(outer, key=lambda pair: pair[0])
@@ -228,6 +232,17 @@ def _along_plane(crystal: _Crystal, edge: Edge, seen: Floats) -> Interface:
         away = f"{edge.sentence}, {(limit - height) / 1000:.2f} nm beyond the outermost plane, from where layers count"
         edge = replace(edge, sentence=away)
     return _interface(crystal, edge, ends, layer, height - across[crystal.cells.moving], own)
+
+
+def _without_strays(crystal: _Crystal, rows: NDArray[np.intp], above: float) -> NDArray[np.intp]:
+    """Columns without planes ``above`` a height whose columns stand about as no crystal's do: what a fit makes of the
+    bright spots of an amorphous cap where a faint column might have been."""
+    off = (crystal.columns.xy - crystal.lattice.position(crystal.columns.hk, crystal.columns.site))[rows]
+    values, plane = np.unique(crystal.heights[rows].round(3), return_inverse=True)
+    plane = plane.ravel()
+    spread = np.array([np.hypot(*off[plane == n].std(axis=0)) for n in range(len(values))])
+    stray = (values > above) & (spread > STRAY * np.median(spread))
+    return np.asarray(rows[~stray[plane]])
 
 
 def _gap(crystal: _Crystal, top: float) -> float:

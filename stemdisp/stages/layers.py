@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting.directions import coherence
-from ..fitting.discovery import discoveries
+from ..fitting.discovery import discoveries, in_sequence
 from ..model.dilution import Dilution
 from ..model.fields import VectorField
 from ..model.interface import Interface
@@ -78,7 +78,7 @@ def layers(
         for n in numbers
     ]
     level = values["shift_p_value"]
-    believed = _in_sequence(level) | discoveries(level, ALONE)
+    believed = in_sequence(level, LEVEL) | discoveries(level, ALONE)
     nothing = np.full(len(numbers), np.nan)
     return Profile(
         layer=numbers,
@@ -92,13 +92,20 @@ def layers(
         expansion_pm=nothing if vacancies is None else vacancies.expansion_pm,
         expansion_sem_pm=nothing if vacancies is None else vacancies.expansion_sem_pm,
         **values,
-        **_atoms(values, dilution),
+        **_atoms(values, dilution, vacancies),
     )
 
 
-def _atoms(values: dict[str, Floats], dilution: Dilution | None) -> dict[str, Floats]:
-    """Mean displacements of the moving atoms, from those of their columns."""
-    share, std = (np.nan, np.nan) if dilution is None else (dilution.share, dilution.std)
+def _atoms(values: dict[str, Floats], dilution: Dilution | None, vacancies: Vacancies | None) -> dict[str, Floats]:
+    """Mean displacements of the moving atoms, from those of their columns.
+
+    Where oxygen is fainter than in the bulk the column may hold less of what stays behind, and show more of the atom's
+    displacement: what that would make is part of the error.
+    """
+    share, std = (np.nan, np.array(np.nan)) if dilution is None else (dilution.share, np.array(dilution.std))
+    if vacancies is not None:
+        left = np.where(vacancies.rich == 1, vacancies.contrast.clip(0, 1), 1.0)
+        std = np.hypot(std, share / (left + (1 - left) * share) - share)
     found = {}
     for name in ("normal", "parallel"):
         mean = values[f"{name}_pm"] / share
@@ -181,16 +188,6 @@ def _level(mean: Floats, n: int, scatter: _Scatter) -> float:
     squared = float(mean @ np.linalg.solve(covariance, mean))
     free = scatter.freedom
     return float(fdtrc(2, free - 1, squared * (free - 1) / (2 * free)))
-
-
-def _in_sequence(level: Floats) -> Mask:
-    """(L,) layers above their error, from the interface on to the first that is not; those without a mean are passed
-    over."""
-    tested = np.flatnonzero(np.isfinite(level))
-    failed = np.flatnonzero(level[tested] > LEVEL)
-    believed = np.zeros(len(level), dtype=bool)
-    believed[tested[: failed[0] if len(failed) else len(tested)]] = True
-    return believed
 
 
 def _bootstrap(vectors: Floats, scatter: _Scatter) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.discovery import discoveries
+from ..fitting.discovery import discoveries, in_sequence
 from ..flags import usable
 from ..model.cells import UnitCells
 from ..model.columns import Columns
@@ -23,8 +23,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-FALSE_DISCOVERY = 0.05
-"""Share of layers called rich in vacancies that may be so by chance."""
+LEVEL, ALONE = 0.05, 0.01
+"""Layers are called rich in vacancies one after the other from the interface on, each at the first level, any other
+only where false discoveries among all are held at the second."""
+
+OWN_LEVEL = 0.1
+"""Level that a layer has to reach by the scatter of its own columns too: disorder alone makes no vacancies."""
 
 LEAST_LOSS = 0.03
 """Smallest loss of contrast that is called one: full layers of multislice images scatter by 2 % (sample_data)."""
@@ -79,14 +83,15 @@ def vacancies(
     if why:
         return Vacancies(nothing, nothing, nothing, nothing, *expansion, why)
     relative, alternates = _relative(np.abs(columns.amplitude), columns.site, of_column, seen, deep)
-    mean, sem, n = _means(relative, of_column, seen & np.isfinite(relative), count, recipe.minimum_cells)
+    shown = seen & np.isfinite(relative)
+    mean, sem, n = _means(relative, of_column, shown, count, recipe.minimum_cells)
     if not np.isfinite(mean).any():
         why = (
             f"oxygen contrast is left out: no layer has {recipe.minimum_cells} oxygen columns that stand out of their "
             f"surroundings, of {int(seen.sum())} in all"
         )
         return Vacancies(nothing, nothing, nothing, nothing, *expansion, why)
-    level, rich = _poor(mean, sem, n, deep)
+    level, rich = _poor(mean, sem, n, relative[shown & np.isin(of_column, deep)], deep)
     signal = columns.signals[int(np.bincount(columns.signal[seen]).argmax())]
     sentence = (
         f"oxygen contrast is the depth of pure oxygen columns in {signal} relative to layers {deep[0]} to {deep[-1]}"
@@ -159,18 +164,24 @@ def _means(values: Floats, layer: Ints, known: Mask, count: int, fewest: int) ->
     return mean, sem, n
 
 
-def _poor(mean: Floats, sem: Floats, n: Ints, deep: Ints) -> tuple[Floats, Floats]:
-    """(L,) level at which a layer's contrast is not below the bulk's 1, and whether it is, false discoveries held.
+def _poor(mean: Floats, sem: Floats, n: Ints, of_bulk: Floats, deep: Ints) -> tuple[Floats, Floats]:
+    """(L,) level at which a layer's contrast is not below the bulk's 1, and whether it is.
 
-    Beside its own error a layer has what bulk layers scatter by beyond theirs.
+    A layer of full columns would scatter as those ``of_bulk`` (B,) do; beside that it has what bulk layers differ by
+    beyond it. Where oxygen is missing here and there, columns scatter more: by that alone few would be found.
     """
     from scipy.special import stdtr
 
-    error = np.sqrt(sem**2 + _beyond(mean[deep][np.isfinite(mean[deep])], sem[deep]))
+    bulk = mean[deep][np.isfinite(mean[deep])]
+    free = max(len(of_bulk) - len(bulk), 1)
+    one = float(of_bulk.var(ddof=1)) if len(of_bulk) > 1 else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        level = stdtr(np.maximum(n - 1, 1), (mean - 1) / error)
+        error = np.sqrt(one / n + _beyond(bulk, sem[deep]))
+        level = stdtr(free, (mean - 1) / error)
+        own = stdtr(np.maximum(n - 1, 1), (mean - 1) / sem)
     level = np.where(np.isfinite(mean) & (error > 0), level, np.nan)
-    rich = discoveries(level, FALSE_DISCOVERY) & (mean < 1 - LEAST_LOSS)
+    rich = in_sequence(level, LEVEL) | discoveries(level, ALONE)
+    rich &= (np.nan_to_num(own, nan=1.0) < OWN_LEVEL) & (mean < 1 - LEAST_LOSS)
     return level, np.where(np.isfinite(level), rich, np.nan)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemdisp.fitting.discovery import discoveries
+from stemdisp.fitting.discovery import discoveries, in_sequence
 
 
 def test_by_hand() -> None:
@@ -24,3 +24,9 @@ def test_order_does_not_matter(levels, random) -> None:
 
 def test_none_made_none_believed() -> None:
     assert not discoveries(np.full(4, np.nan), 0.05).any() and len(discoveries(np.zeros(0), 0.05)) == 0
+
+
+def test_a_sequence_ends_where_it_fails() -> None:
+    level = np.array([np.nan, 0.03, 0.05, 0.06, 0.0])
+    np.testing.assert_array_equal(in_sequence(level, 0.05), [False, True, True, False, False])
+    assert in_sequence(np.zeros(3), 0.05).all() and not in_sequence(np.full(3, np.nan), 0.05).any()
