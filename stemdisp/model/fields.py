@@ -77,6 +77,22 @@ class VectorField:
         """(M, 2) standard deviation of the components."""
         return np.sqrt(np.stack([self.cov[:, 0, 0], self.cov[:, 1, 1]], axis=1))
 
+    def times(self, factor: float, unit: Literal["pm", "uC/cm2"], assumption: str) -> VectorField:
+        """All vectors, offsets included, as multiples in another unit."""
+        beyond = self.beyond
+        if beyond is not None:
+            beyond = Offset(beyond.vector * factor, beyond.std * abs(factor), beyond.cells)
+        return replace(
+            self,
+            unit=unit,
+            uv=self.uv * factor,
+            cov=self.cov * factor**2,
+            offset=None if self.offset is None else self.offset * factor,
+            offset_std=None if self.offset_std is None else self.offset_std * abs(factor),
+            beyond=beyond,
+            assumption=assumption,
+        )
+
     def of_side(self, number: int) -> VectorField:
         """As the crystal on one side of an interface (0, or 1 = the other side) has it: with its own offset."""
         if number == 0:
