@@ -150,7 +150,8 @@ class Analysis:
     def warnings(self) -> tuple[str, ...]:
         """Everything a reader should be told, in plain sentences."""
         found = self.quality.warnings if self.quality else ()
-        beside = (one.warning for one in self.external if one.warning)
+        charges = self.polarization.warning if self.polarization else ""
+        beside = filter(None, (charges, *(one.warning for one in self.external)))
         return (*self.micrograph.notes, *self.notes, *beside, *self._elsewhere, *found)
 
     @property

@@ -40,6 +40,8 @@ class VectorField:
         (M,) whether the vector stands above its error (False discovery controlled), NaN vectors are False.
     assumption
         sentence that a figure or table of this field has to carry.
+    warning
+        sentence on what is wrong with the numbers it was made with; empty where nothing is.
     """
 
     unit: Literal["pm", "uC/cm2"]
@@ -52,6 +54,7 @@ class VectorField:
     beyond: Offset | None = None
     significant: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     assumption: str = ""
+    warning: str = ""
 
     def __len__(self) -> int:
         return len(self.xy)

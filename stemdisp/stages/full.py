@@ -84,7 +84,8 @@ def full(
         offset_cells=np.zeros(0, dtype=bool) if first is None else first.cells,
         beyond=other,
         significant=field.significant & complete,
-        assumption="; ".join(one for one in (f"full: {dipole.sentence}", dipole.warning) if one),
+        assumption=f"full: {dipole.sentence}",
+        warning=dipole.warning,
     )
 
 

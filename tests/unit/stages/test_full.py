@@ -87,6 +87,9 @@ def test_the_models_and_their_range_stand_in_the_summary(tmp_path) -> None:
     case = polar("PbTiO3")
     stemdisp.save(case.found, tmp_path / "out")
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    back = stemdisp.load(tmp_path / "out")
+    assert back.headline is not None and back.headline.direction == case.found.headline.direction
+    assert [one.model for one in back.headline.estimates] == list(back.models)
     told = summary["polarization"]
     assert told["of"] == "all cells" and told["model"] == "full" and told["sign_may_flip"] is True
     assert list(told["models"]) == ["moving_site", "reference_site", "kappa", "full"]
@@ -154,6 +157,18 @@ def test_a_missing_column_costs_the_cells_around_it_alone() -> None:
     np.testing.assert_array_equal(after.uv[after.valid], found.polarization.uv[after.valid])
     said = replace(found, polarization=after).left_out
     assert any(s.startswith("the polarization is left out in ") and "one of their oxygen columns is" in s for s in said)
+
+
+def test_charges_that_do_not_add_up_are_a_warning() -> None:
+    found = polar("BaTiO3").found
+    size, recipe = found.micrograph.pixel_size, found.recipe
+    assert found.cells is not None and found.displacement is not None and size is not None
+    assert not found.polarization.warning
+    broken = recipe.with_values({"polarization": {"born_charges": {"Ti": [5.0, 5.0]}}})
+    after = full(found.columns, found.cells, found.lattice, size, found.displacement, broken.polarization)
+    assert after.warning in replace(found, polarization=after).warnings
+    assert "the charges of a formula unit add up to -2.16 e instead of 0" in after.warning
+    assert "0.54 uC/cm2 for each pm" in after.warning
 
 
 def test_two_crystals_have_a_zero_each() -> None:
