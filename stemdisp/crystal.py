@@ -91,15 +91,16 @@ class Motif:
         strength = np.array([sum(_strength(e, signal) * n for e, n in c.items()) for c in self.content])
         return np.asarray(strength / strength.max())
 
-    def dilution(self, signal: str) -> float:
-        """By how much the image of a moving column moves when only its moving atom does.
+    def dilution(self, signal: str, site: str | None = None) -> float:
+        """By how much the image of a column (of the moving site, or of another) moves when only the atom that it is
+        called after does.
 
-        The material's measured value; else the moving element's part in the Z^n-weighted centroid of the column.
+        Of the moving site the material's measured value; else the element's part in the Z^n-weighted centroid.
         """
-        known = self.measured_dilution(signal)
+        known = self.measured_dilution(signal) if site in (None, self.material.moving) else None
         if known is not None:
             return known
-        content = self.content[self.site(self.material.moving)]
+        content = self.content[self.site(site or self.material.moving)]
         weights = {element: _strength(element, signal) * n for element, n in content.items()}
         return weights[max(content, key=lambda e: ATOMIC_NUMBER[e])] / sum(weights.values())
 

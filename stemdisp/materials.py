@@ -10,7 +10,7 @@ from typing import Any, Literal
 from .errors import RecipeError
 
 Zone = tuple[int, int, int]
-PolarizationModel = Literal["moving_site", "reference_site", "kappa", "none"]
+PolarizationModel = Literal["moving_site", "reference_site", "kappa", "full", "none"]
 
 HAADF_EXPONENT = 1.7
 """Contrast ~ Z^1.7: within the measured 1.6 to 2 (Nanoscale Res. Lett. 6, 194, 2011, doi 10.1186/1556-276X-6-194)."""
@@ -33,7 +33,7 @@ ANIONS = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
 @dataclass(frozen=True)
 class Atom:
     """An atom of the centrosymmetric reference structure: fractions of the cell and Born effective charge along/across
-    the bond to the reference cation in units of e (equal numbers where the site is isotropic, None where unknown)."""
+    the bond to the nearest cation in units of e (equal numbers where the site is isotropic, None where unknown)."""
 
     element: str
     fraction: tuple[float, float, float]
@@ -48,8 +48,9 @@ class Material:
     ``moving`` and ``reference`` name the sites whose relative displacement is measured.  ``atoms`` and ``lattice_A``
     describe a cubic crystal; both are missing where a recipe describes the projection itself.  ``strain`` are the
     smallest and the largest relative departure of the real crystal's axes from ``lattice_A``.  ``kappa`` is the
-    polarization per displacement in uC cm^-2 pm^-1, with its sign.  ``dilution`` gives, per zone and signal, by how
-    much a column image moves when only its moving atom moves and what it shares the column with stays.
+    polarization per displacement in uC cm^-2 pm^-1, with its sign.  ``charge_note`` says by how much the charges are
+    known to mislead.  ``dilution`` gives, per zone and signal, by how much a column image moves when only its moving
+    atom moves and what it shares the column with stays.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Material:
     volume_A3: float | None = None
     polarization: PolarizationModel = "none"
     charge_source: str = ""
+    charge_note: str = ""
     kappa: float | None = None
     kappa_source: str = ""
     dilution: Mapping[Zone, Mapping[str, float]] = field(default_factory=dict)
@@ -99,6 +101,12 @@ CUBIC_LDA = (
     "3618 (1994); quoted from memory, not checked"
 )
 
+CUBIC_NOTE = (
+    "charges of the cubic phase are too large for the tetragonal one: with the coordinates of the bulk all atoms "
+    "together give {given} uC/cm2 where {measured} are measured"
+)
+"""Anomalous charges shrink as bonds become unequal: in tetragonal PbTiO3 by about a quarter."""
+
 KTaO3 = _perovskite(
     "K",
     "Ta",
@@ -131,6 +139,7 @@ BaTiO3 = _perovskite(
     lattice_source="tetragonal, Kwei et al., J. Phys. Chem. 97, 2368 (1993), 280 K",
     polarization="moving_site",
     charge_source=CUBIC_LDA,
+    charge_note=CUBIC_NOTE.format(given="33 to 34", measured="26"),
 )
 
 PbTiO3 = _perovskite(
@@ -141,6 +150,7 @@ PbTiO3 = _perovskite(
     lattice_source="tetragonal, Nelmes and Kuhs, Solid State Commun. 54, 721 (1985), room temperature",
     polarization="kappa",
     charge_source=CUBIC_LDA,
+    charge_note=CUBIC_NOTE.format(given="106", measured="75 to 80"),
     kappa=-4.8,
     kappa_source="76 uC/cm2 over the 16 pm by which Ti stands off Pb, against P, in the tetragonal bulk",
 )

@@ -33,14 +33,17 @@ from .stages.drawn import drawn
 from .stages.edit import edit
 from .stages.external import external
 from .stages.find import find
+from .stages.full import full
+from .stages.headline import headline
 from .stages.hold import hold
 from .stages.interface import interface
 from .stages.layers import layers
 from .stages.outline import outline
-from .stages.polarization import polarization
+from .stages.polarization import alternatives, polarization
 from .stages.quality import quality
 from .stages.refine import refine
 from .stages.register import register
+from .stages.shown import shown
 from .stages.vacancies import vacancies
 
 NO_LAYERS = "no layers are counted"
@@ -52,33 +55,12 @@ MOST_CRYSTALS = 6
 Step = Callable[[Analysis, Device], Analysis]
 
 
-def _signal_names(analysis: Analysis) -> tuple[str, str]:
-    """Signals that cation and oxygen positions come from."""
-    image, signals = analysis.recipe.image, analysis.micrograph.signals
-    wanted = {"position_signal": image.position_signal, "oxygen_signal": image.oxygen_signal}
-    preferred = {"position_signal": ("HAADF", "ABF"), "oxygen_signal": ("ABF", "HAADF")}
-    names = {}
-    for field, choice in wanted.items():
-        if choice == "auto":
-            names[field] = next((name for name in preferred[field] if name in signals), next(iter(signals)))
-        elif choice in signals:
-            names[field] = choice
-        else:
-            raise RecipeError(f"[image] {field} = {choice}: {analysis.micrograph.name} has {', '.join(signals)} only")
-    return names["position_signal"], names["oxygen_signal"]
-
-
 def _positions(analysis: Analysis) -> Signal:
-    return analysis.micrograph.signals[_signal_names(analysis)[0]]
+    return analysis.micrograph.signals[analysis.signal_names[0]]
 
 
 def _find(analysis: Analysis, device: Device) -> Analysis:
     return analysis.having(peaks=find(_positions(analysis), analysis.recipe.find))
-
-
-def _known_pixel_size(analysis: Analysis) -> PixelSize | None:
-    """The pixel size that the lattice is looked for with."""
-    return None if analysis.recipe.image.pixel_size_from == "lattice" else analysis.micrograph.pixel_size
 
 
 def _basis(analysis: Analysis, device: Device) -> Analysis:
@@ -87,7 +69,7 @@ def _basis(analysis: Analysis, device: Device) -> Analysis:
         given = PixelSize(*recipe.image.pixel_size, "user")
         analysis = analysis.having(micrograph=analysis.micrograph.with_pixel_size(given))
     motif = recipe.motif()
-    lattice = basis(_positions(analysis), motif, _known_pixel_size(analysis), recipe.basis)
+    lattice = basis(_positions(analysis), motif, analysis.known_pixel_size, recipe.basis)
     return analysis.having(lattice=lattice, notes=(*analysis.notes, *motif.notes))
 
 
@@ -99,7 +81,8 @@ def _assign(analysis: Analysis, device: Device) -> Analysis:
     said = _others([len(other) for _, other in crystals[1:]], len(columns))
     columns, notes = edit(columns, recipe.edits, analysis.micrograph.inputs)
     lattice = fit_lattice(columns, lattice)
-    return _sized_by_lattice(analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)))
+    found = analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes))
+    return found.sized_by_lattice()
 
 
 def _crystals(analysis: Analysis, lattice: Lattice) -> list[tuple[Lattice, Columns]]:
@@ -113,7 +96,7 @@ def _crystals(analysis: Analysis, lattice: Lattice) -> list[tuple[Lattice, Colum
     while left and len(crystals) < MOST_CRYSTALS:
         part = left.pop(0)
         try:
-            lattice = basis(part.signal, lattice.motif, _known_pixel_size(analysis), recipe.basis)
+            lattice = basis(part.signal, lattice.motif, analysis.known_pixel_size, recipe.basis)
             columns = assign(part.peaks, lattice, part.signal, recipe.assign)
         except StageError:
             continue
@@ -133,17 +116,9 @@ def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
     )
 
 
-def _sized_by_lattice(analysis: Analysis) -> Analysis:
-    """With the pixel size that the lattice found gives, where the recipe wants that one."""
-    if analysis.recipe.image.pixel_size_from != "lattice" or analysis.lattice is None:
-        return analysis
-    x, y = (float(size) for size in analysis.lattice.scale_pm)
-    return analysis.having(micrograph=analysis.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
-
-
 def _refine(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice
-    positions, oxygen = _signal_names(analysis)
+    positions, oxygen = analysis.signal_names
     signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
     motif, start = lattice.motif, analysis.columns
     brightest = motif.sites[int(motif.contrast(positions).argmax())]
@@ -162,6 +137,11 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
         start = analysis.columns.replace(xy=np.where(known[:, None], by_signal[positions].xy, analysis.columns.xy))
         start = start.replace(xy=start.xy + register(signals[oxygen], start, lattice))
         by_signal[oxygen] = refine(signals[oxygen], start, lattice, recipe, device)
+        held = place(first)
+        places = shown(combine(by_signal, lattice, positions, oxygen)[0], held, lattice, recipe.oxygen_spread)
+        if places is not None and recipe.oxygen_in_haadf != "free" and signals[positions].contrast > 0:
+            start = first.replace(xy=np.where(motif.oxygen[first.site][:, None], places, first.xy))
+            by_signal[positions] = refine(signals[positions], start, lattice, recipe, device)
     columns, shifts = combine(by_signal, lattice, positions, oxygen)
     said = [
         f"{name}: {how.reason}"
@@ -176,7 +156,7 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
         lattice=fit_lattice(columns, lattice),
         device=f"{device.name}, {columns.fits[0].engine}",
     )
-    return _sized_by_lattice(found)
+    return found.sized_by_lattice()
 
 
 def _cells(analysis: Analysis, device: Device) -> Analysis:
@@ -236,12 +216,14 @@ def _displacement(analysis: Analysis, device: Device) -> Analysis:
 
 
 def _polarization(analysis: Analysis, device: Device) -> Analysis:
-    if analysis.displacement is None:
-        return analysis.having(polarization=None)
-    assert analysis.lattice
-    motif, recipe = analysis.lattice.motif, analysis.recipe.polarization
-    field = polarization(analysis.displacement, motif, analysis.moving_signal, recipe)
-    return analysis.having(polarization=field)
+    moved, size, recipe = analysis.displacement, analysis.micrograph.pixel_size, analysis.recipe.polarization
+    if moved is None or size is None:
+        return analysis.having(polarization=None, models={})
+    assert analysis.lattice and analysis.columns and analysis.cells
+    beyond = analysis.sides[1].interface.distance_nm > 0 if len(analysis.sides) > 1 else None
+    every = full(analysis.columns, analysis.cells, analysis.lattice, size, moved, recipe, beyond=beyond)
+    asked = (moved, analysis.lattice.motif, analysis.moving_signal, recipe, every)
+    return analysis.having(polarization=polarization(*asked), models=alternatives(*asked))
 
 
 def _dilution(analysis: Analysis, device: Device) -> Analysis:
@@ -275,7 +257,7 @@ def _layers(analysis: Analysis, device: Device) -> Analysis:
         assert analysis.displacement
         found = layers(
             analysis.displacement.of_side(number),
-            analysis.polarization,
+            None if analysis.polarization is None else analysis.polarization.of_side(number),
             side.interface,
             side.vacancies,
             analysis.dilution,
@@ -293,6 +275,18 @@ def _decay(analysis: Analysis, device: Device) -> Analysis:
         return replace(side, decay=decay(side.profile, reference))
 
     return analysis.on_sides(of_side)
+
+
+def _headline(analysis: Analysis, device: Device) -> Analysis:
+    moved, size = analysis.displacement, analysis.micrograph.pixel_size
+    if moved is None or size is None:
+        return analysis.having(headlines=())
+    assert analysis.lattice
+    found = (
+        headline(moved, analysis.models, side, analysis.dilution, analysis.lattice, size)
+        for side in analysis.sides or (None,)
+    )
+    return analysis.having(headlines=tuple(found))
 
 
 def _external(analysis: Analysis, device: Device) -> Analysis:
@@ -327,6 +321,7 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
     "decay": (_decay, ()),
+    "headline": (_headline, ()),
     "external": (_external, ("profiles",)),
     "quality": (_quality, ()),
 }

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from . import crystal, materials
 from .errors import RecipeError
+from .polarization_section import PolarizationSection
 from .profile_entry import ProfileEntry
 from .section import OfOneImage, Section, number
 from .structure import StructureSection
@@ -205,32 +206,6 @@ class DisplacementSection(Section):
     )
 
 
-class PolarizationSection(Section):
-    """From displacement to polarization."""
-
-    model: Literal["material", "moving_site", "reference_site", "kappa", "none"] = number(
-        "material",
-        "Which site is taken to have moved in a rigid rest, or kappa = a known polarization per displacement; "
-        "material = the preset of the crystal.",
-    )
-    kappa: float | None = number(
-        None,
-        "Signed polarization per displacement of the moving site; unset = the crystal's table.",
-        unit="uC/cm2 per pm",
-        ge=-100,
-        le=100,
-    )
-    charge: float | None = number(
-        None, "Born effective charge of the site that moved; unset = the crystal's table.", unit="e", ge=-20, le=20
-    )
-    dilution: float | None = number(
-        None,
-        "Part of the moving atom's displacement that its column image shows; unset = the crystal's table.",
-        gt=0.1,
-        le=1.5,
-    )
-
-
 class LayersSection(Section):
     """Statistics per layer."""
 
@@ -297,7 +272,11 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _crystal_known(self) -> Recipe:
-        self.motif()
+        elements = list(dict.fromkeys(element for content in self.motif().content for element in content))
+        for other in sorted(set(self.polarization.born_charges or {}) - set(elements)):
+            raise RecipeError(
+                f"[polarization] born_charges: {self.material.name} holds no {other}; there is {', '.join(elements)}"
+            )
         return self
 
     def motif(self) -> crystal.Motif:

@@ -80,9 +80,10 @@ class Motion:
     """How columns stand off the ideal lattice, in pm.
 
     The moving site of layer n is displaced by (normal, parallel) exp(-n / decay_layers), or by row n of ``layers_pm``
-    where that is given (nothing below its last row), and everywhere by ``uniform_pm`` (right, down). ``jitter_pm`` is
-    the rms of a random displacement of every column along each axis. ``tilt_pm`` maps a signal to a further apparent
-    shift (right, down) of the moving site in that signal alone.
+    where that is given (nothing below its last row), and everywhere by ``uniform_pm`` (right, down). ``site_pm`` maps
+    any site to a displacement (right, down) of all its columns, on top of that: a polar cell has one a site.
+    ``jitter_pm`` is the rms of a random displacement of every column along each axis. ``tilt_pm`` maps a signal to a
+    further apparent shift (right, down) of the moving site in that signal alone.
     """
 
     normal_pm: float = 0.0
@@ -90,6 +91,7 @@ class Motion:
     decay_layers: float = 3.0
     layers_pm: tuple[Vector, ...] = ()
     uniform_pm: Vector = (0.0, 0.0)
+    site_pm: Mapping[str, Vector] = field(default_factory=dict)
     jitter_pm: float = 0.0
     tilt_pm: Mapping[str, Vector] = field(default_factory=dict)
 
@@ -168,7 +170,8 @@ class Scene:
         if self.dose.frames < 1:
             raise RecipeError(f"scene: frames = {self.dose.frames}: must be at least 1")
         beyond = self.edge.beyond_strength if self.edge is not None else {}
-        for name in {**self.look.amplitude, **self.look.abf_amplitude, **self.look.sigma_A, **beyond}:
+        named = (self.look.amplitude, self.look.abf_amplitude, self.look.sigma_A, beyond, self.motion.site_pm)
+        for name in (name for names in named for name in names):
             self.motif.site(name)
         if self.motion.layers_pm and self.edge is None:
             raise RecipeError("scene: layers_pm needs an edge to count layers from; give edge=Edge()")

@@ -135,6 +135,8 @@ def displacement_pm(scene: Scene, columns: Specimen) -> Floats:
     moved = columns.jitter_pm @ scene.turn
     moving = columns.site == scene.motif.site(scene.material.moving)
     moved[moving] += motion.uniform_pm
+    for name, vector in motion.site_pm.items():
+        moved[columns.site == scene.motif.site(name)] += vector
     if scene.edge is None:
         return np.asarray(moved)
     normal = outward(scene, scene.edge)[0] @ scene.turn

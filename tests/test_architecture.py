@@ -22,7 +22,7 @@ FLOORS = (
     ("errors",),
     ("backend", "flags", "materials"),
     ("crystal", "fitting", "section"),
-    ("profile_entry", "structure"),
+    ("dipole", "direction", "polarization_section", "profile_entry", "structure"),
     ("recipe",),
     ("model",),
     ("scene",),

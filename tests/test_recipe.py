@@ -61,6 +61,7 @@ OTHER = {
     "zone": "001",
     "line": [0.0, 50.0, 200.0, 51.0],
     "plane": "1-10",
+    "born_charges": {"O": [-5.0, -2.0]},
 }
 """Values other than the default of fields that are neither a choice nor one number."""
 

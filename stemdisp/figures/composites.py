@@ -202,13 +202,6 @@ def compose_layers_beyond(analysis: Analysis) -> Figure | None:
     return compose_layers(analysis.of_side(1), where=" beyond the interface")
 
 
-def _model(analysis: Analysis) -> str:
-    asked = analysis.recipe.polarization.model
-    if asked == "material" and analysis.lattice is not None:
-        return analysis.lattice.motif.material.polarization
-    return asked
-
-
 def compose_polarization(analysis: Analysis) -> Figure | None:
     """Polarization vectors over the image, with model and charges."""
     field = analysis.polarization
@@ -224,6 +217,6 @@ def compose_polarization(analysis: Analysis) -> Figure | None:
         signal=position_signal(analysis),
         windows=_windows(analysis),
     )
-    draw_title(figure, f"Polarization, model {_model(analysis)}", analysis.micrograph.name)
+    draw_title(figure, f"Polarization, model {analysis.polarization_model}", analysis.micrograph.name)
     draw_small_print(figure, analysis, field.assumption)
     return figure

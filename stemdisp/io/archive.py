@@ -29,6 +29,7 @@ from ..model.dilution import Dilution
 from ..model.external import ExternalProfile, RankCorrelation
 from ..model.fields import Offset, VectorField
 from ..model.fit import Fit
+from ..model.headline import Direction, Estimate, Headline
 from ..model.interface import Interface
 from ..model.lattice import Lattice
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
@@ -48,8 +49,11 @@ NOUNS: dict[str, type[Any]] = {
             Columns,
             Decay,
             Dilution,
+            Direction,
+            Estimate,
             ExternalProfile,
             Fit,
+            Headline,
             InputFile,
             Interface,
             Lattice,

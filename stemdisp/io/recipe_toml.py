@@ -57,8 +57,19 @@ def _table(section: BaseModel) -> Any:
         elif name in tables:
             table.add(name, _entries(getattr(section, name)))
         else:
-            table.add(name, values[name])
+            table.add(name, _value(values[name]))
     return table
+
+
+def _value(value: Any) -> Any:
+    """A value as it stands in one line."""
+    import tomlkit
+
+    if not isinstance(value, dict):
+        return value
+    inline = tomlkit.inline_table()
+    inline.update(value)
+    return inline
 
 
 def _items(value: Any) -> tuple[Any, ...]:
@@ -73,11 +84,7 @@ def _entries(entries: tuple[BaseModel, ...]) -> Any:
     for entry in entries:
         table = tomlkit.table()
         for name, value in entry.model_dump(mode="json", exclude_none=True).items():
-            if isinstance(value, dict):
-                inline = tomlkit.inline_table()
-                inline.update(value)
-                value = inline
-            table.add(name, value)
+            table.add(name, _value(value))
         array.append(table)
     return array
 

@@ -231,6 +231,52 @@ def other_side(analysis: Analysis) -> dict[str, Any] | None:
     return {"reference": reference(there)} | of_layers(there)
 
 
+def direction(analysis: Analysis) -> dict[str, Any] | None:
+    """The direction of low indices nearest to the mean displacement of the strongest layer (of all cells where there
+    are no layers), the angle between them and its standard deviation; ``indices`` is None where that is not known well
+    enough, with the reason."""
+    found = analysis.headline
+    if found is None:
+        return None
+    told = found.direction
+    return {
+        "of": found.where,
+        "indices": None if told is None else told.indices,
+        "exact": None if told is None else told.exact,
+        "outward_normal": None if told is None else told.normal,
+        "off_deg": None if told is None else told.off_deg,
+        "std_deg": None if told is None else told.std_deg,
+        "why_none": found.no_direction or None,
+    }
+
+
+def polarization(analysis: Analysis) -> dict[str, Any] | None:
+    """Mean polarization of the same cells by every model whose numbers are known (uC/cm2; vectors x right, y down), and
+    the range of its component along the mean displacement; None where there is none."""
+    found = analysis.headline
+    if found is None or found.extremes is None:
+        return None
+    lowest, highest = found.extremes
+    return {
+        "of": found.where,
+        "model": analysis.polarization_model,
+        "assumption": None if analysis.polarization is None else analysis.polarization.assumption,
+        "range_uC_cm2": [lowest.along, highest.along],
+        "range_std_uC_cm2": [lowest.along_std, highest.along_std],
+        "sign_may_flip": found.sign_may_flip,
+        "models": {
+            one.model: {
+                "along_displacement_uC_cm2": one.along,
+                "along_displacement_std_uC_cm2": one.along_std,
+                "mean_uC_cm2": one.vector,
+                "sem_uC_cm2": np.sqrt(np.diag(one.cov)),
+                "assumption": analysis.models[one.model].assumption,
+            }
+            for one in found.estimates
+        },
+    }
+
+
 def of_layers(analysis: Analysis) -> dict[str, Any]:
     """What is said of an interface and the layers below it."""
     return {
@@ -238,6 +284,8 @@ def of_layers(analysis: Analysis) -> dict[str, Any]:
         "significant_layers": significant_layers(analysis),
         "decay": None if analysis.decay is None else vars(analysis.decay),
         "oxygen": oxygen(analysis),
+        "direction": direction(analysis),
+        "polarization": polarization(analysis),
     }
 
 

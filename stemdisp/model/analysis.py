@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import RecipeError
 from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
 from .dilution import Dilution
 from .external import ExternalProfile
 from .fields import VectorField
+from .headline import Headline
 from .interface import Interface
 from .lattice import Lattice
-from .micrograph import Micrograph
+from .micrograph import Micrograph, PixelSize
 from .profile import Decay, Profile, numbers_of
 from .quality import Quality
 from .side import Side
@@ -33,6 +35,9 @@ class Analysis:
     brightest site.
     ``sides`` are the crystals on the two sides of an interface, the larger first; one where nothing else is crystal,
     none without an interface. ``interface``, ``vacancies``, ``profile`` and ``decay`` are those of the first.
+    ``models`` is what every model of the polarization says whose numbers are known, ``polarization`` the one that the
+    recipe names.
+    ``headlines`` say what stands out, on each side, or in all cells where there are no sides.
     ``external`` are profiles measured elsewhere, beside the layers of the first side.
     ``notes`` are plain sentences about decisions, ``seconds`` CPU seconds per stage, ``device`` where the fit ran.
     """
@@ -48,6 +53,8 @@ class Analysis:
     sides: tuple[Side, ...] = ()
     displacement: VectorField | None = None
     polarization: VectorField | None = None
+    models: Mapping[str, VectorField] = field(default_factory=dict)
+    headlines: tuple[Headline | None, ...] = ()
     dilution: Dilution | None = None
     external: tuple[ExternalProfile, ...] = ()
     quality: Quality | None = None
@@ -67,7 +74,50 @@ class Analysis:
         """As the crystal on one side of the interface (0, or 1 = the other side) has it."""
         field = None if self.displacement is None else self.displacement.of_side(number)
         external = () if number else self.external
-        return self.having(sides=(self.sides[number],), displacement=field, external=external)
+        headlines = self.headlines[number : number + 1]
+        return self.having(sides=(self.sides[number],), displacement=field, external=external, headlines=headlines)
+
+    @property
+    def signal_names(self) -> tuple[str, str]:
+        """Signals that cation and oxygen positions come from; raises RecipeError where one is asked for that is not
+        there."""
+        image, signals = self.recipe.image, self.micrograph.signals
+        wanted = {"position_signal": image.position_signal, "oxygen_signal": image.oxygen_signal}
+        preferred = {"position_signal": ("HAADF", "ABF"), "oxygen_signal": ("ABF", "HAADF")}
+        names = {}
+        for key, choice in wanted.items():
+            if choice == "auto":
+                names[key] = next((name for name in preferred[key] if name in signals), next(iter(signals)))
+            elif choice in signals:
+                names[key] = choice
+            else:
+                raise RecipeError(f"[image] {key} = {choice}: {self.micrograph.name} has {', '.join(signals)} only")
+        return names["position_signal"], names["oxygen_signal"]
+
+    @property
+    def polarization_model(self) -> str:
+        """The model that the recipe names, or that of the crystal."""
+        asked = self.recipe.polarization.model
+        if asked == "material" and self.lattice is not None:
+            return self.lattice.motif.material.polarization
+        return asked
+
+    @property
+    def known_pixel_size(self) -> PixelSize | None:
+        """The pixel size that the lattice is looked for with."""
+        return None if self.recipe.image.pixel_size_from == "lattice" else self.micrograph.pixel_size
+
+    def sized_by_lattice(self) -> Analysis:
+        """With the pixel size that the lattice found gives, where the recipe wants that one."""
+        if self.recipe.image.pixel_size_from != "lattice" or self.lattice is None:
+            return self
+        x, y = (float(size) for size in self.lattice.scale_pm)
+        return self.having(micrograph=self.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
+
+    @property
+    def headline(self) -> Headline | None:
+        """What stands out on the first side."""
+        return self.headlines[0] if self.headlines else None
 
     @property
     def moving_signal(self) -> str:
@@ -100,7 +150,8 @@ class Analysis:
     def warnings(self) -> tuple[str, ...]:
         """Everything a reader should be told, in plain sentences."""
         found = self.quality.warnings if self.quality else ()
-        beside = (one.warning for one in self.external if one.warning)
+        charges = self.polarization.warning if self.polarization else ""
+        beside = filter(None, (charges, *(one.warning for one in self.external)))
         return (*self.micrograph.notes, *self.notes, *beside, *self._elsewhere, *found)
 
     @property
@@ -109,11 +160,25 @@ class Analysis:
         if self.displacement is None or self.cells is None:
             return ()
         if not self.sides:
-            return ("layers are left out: there is no interface to count them from",)
-        said = self._left_out_below
+            return ("layers are left out: there is no interface to count them from", *self._unpolarized)
+        said = (*self._left_out_below, *self._unpolarized)
         if len(self.sides) > 1:
             said = (*said, *(f"beyond the interface {one}" for one in self.of_side(1)._left_out_below))
         return said
+
+    @property
+    def _unpolarized(self) -> tuple[str, ...]:
+        """Cells that have a displacement and no polarization."""
+        moved, polar = self.displacement, self.polarization
+        if moved is None or polar is None:
+            return ()
+        if not polar.valid.any() and moved.valid.any():
+            return (f"the polarization is left out: {polar.assumption}",)
+        missing = int((moved.valid & ~polar.valid).sum())
+        some = (
+            f"the polarization is left out in {missing} of {int(moved.valid.sum())} cells: one of their oxygen columns"
+        )
+        return (f"{some} is missing or has no position of its own",) if missing else ()
 
     @property
     def _left_out_below(self) -> tuple[str, ...]:

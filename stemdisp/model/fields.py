@@ -40,6 +40,8 @@ class VectorField:
         (M,) whether the vector stands above its error (False discovery controlled), NaN vectors are False.
     assumption
         sentence that a figure or table of this field has to carry.
+    warning
+        sentence on what is wrong with the numbers it was made with; empty where nothing is.
     """
 
     unit: Literal["pm", "uC/cm2"]
@@ -52,6 +54,7 @@ class VectorField:
     beyond: Offset | None = None
     significant: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     assumption: str = ""
+    warning: str = ""
 
     def __len__(self) -> int:
         return len(self.xy)
@@ -76,6 +79,22 @@ class VectorField:
     def std(self) -> Floats:
         """(M, 2) standard deviation of the components."""
         return np.sqrt(np.stack([self.cov[:, 0, 0], self.cov[:, 1, 1]], axis=1))
+
+    def times(self, factor: float, unit: Literal["pm", "uC/cm2"], assumption: str) -> VectorField:
+        """All vectors, offsets included, as multiples in another unit."""
+        beyond = self.beyond
+        if beyond is not None:
+            beyond = Offset(beyond.vector * factor, beyond.std * abs(factor), beyond.cells)
+        return replace(
+            self,
+            unit=unit,
+            uv=self.uv * factor,
+            cov=self.cov * factor**2,
+            offset=None if self.offset is None else self.offset * factor,
+            offset_std=None if self.offset_std is None else self.offset_std * abs(factor),
+            beyond=beyond,
+            assumption=assumption,
+        )
 
     def of_side(self, number: int) -> VectorField:
         """As the crystal on one side of an interface (0, or 1 = the other side) has it: with its own offset."""

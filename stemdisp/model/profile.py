@@ -21,8 +21,9 @@ class Profile:
     ``magnitude_sem_pm`` is from a bootstrap over the cells. ``coherence`` is the mean resultant length of the
     directions, ``p_value`` Rayleigh's. ``shift_p_value`` is the level at which the mean vector is not zero, and
     ``significant`` (1, 0) says for which layers that is believed. ``atom_`` are
-    displacements of the moving atoms, where their columns hold others too. What is said of
-    oxygen and of the expansion is that of :class:`~stemdisp.model.vacancies.Vacancies`.
+    displacements of the moving atoms, where their columns hold others too. ``p_`` are components of the mean
+    polarization. What is said of oxygen and of the expansion is that of
+    :class:`~stemdisp.model.vacancies.Vacancies`.
     """
 
     layer: NDArray[np.int64]
@@ -51,9 +52,18 @@ class Profile:
     atom_normal_sem_pm: Floats
     atom_parallel_pm: Floats
     atom_parallel_sem_pm: Floats
+    p_normal_uC_cm2: Floats
+    p_normal_sem_uC_cm2: Floats
+    p_parallel_uC_cm2: Floats
+    p_parallel_sem_uC_cm2: Floats
 
     def __len__(self) -> int:
         return len(self.layer)
+
+    @property
+    def strongest(self) -> int | None:
+        """Row of the layer with the longest mean displacement; None where no layer has one."""
+        return int(np.nanargmax(self.magnitude_pm)) if np.isfinite(self.magnitude_pm).any() else None
 
     def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
         """Field name -> array, in the order of the fields."""

@@ -44,7 +44,8 @@ CAPTIONS = {
     "layers": "Mean displacement of each layer with its standard error; bands show the scatter of the cells.",
     "layers_beyond": "The same of the crystal on the other side of the interface, with layers counted from there.",
     "directions": "How many cells point where, petals by area; the line is their mean, at the rim if all agree.",
-    "polarization": "Polarization under the model and charges named below the map.",
+    "polarization": "Polarization under the model and charges named below the map; other models may give another size "
+    "and another sign.",
 }
 """File stem of a figure -> what stands below it."""
 
@@ -141,7 +142,25 @@ def key_numbers(analysis: Analysis) -> list[tuple[str, str]]:
             (f"Largest mean displacement (layer {profile.layer[row]})", f"{number(profile.magnitude_pm[row])} pm")
         )
         rows.append(("Polarization of that layer", f"{number(profile.polarization_uC_cm2[row])} µC/cm²"))
+        for name, which in (("outwards", "normal"), ("parallel to the interface", "parallel")):
+            value, sem = (getattr(profile, f"p_{which}{end}_uC_cm2")[row] for end in ("", "_sem"))
+            rows.append((f"The same, {name}", with_error(value, sem, "uC/cm2")))
+    rows += _models(analysis)
     return [(name, value) for name, value in rows if not value.startswith(NOTHING)]
+
+
+def _models(analysis: Analysis) -> list[tuple[str, str]]:
+    """Polarization by model, along the mean displacement."""
+    found = analysis.headline
+    if found is None:
+        return []
+    return [
+        (
+            f"Polarization of {found.where} along its displacement, {one.model.replace('_', ' ')}",
+            with_error(one.along, one.along_std, "uC/cm2"),
+        )
+        for one in found.estimates
+    ]
 
 
 def _median_std(std: np.ndarray[Any, Any]) -> str:

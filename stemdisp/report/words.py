@@ -11,6 +11,7 @@ from ..io.text import one_line
 from ..materials import parse_zone
 from ..model.analysis import Analysis
 from ..model.external import ExternalProfile, RankCorrelation
+from ..model.headline import Estimate, Headline
 from ..model.profile import Decay, Profile, numbers_of
 
 NOTHING = "–"
@@ -20,6 +21,9 @@ JOIN = "\u00a0"
 """A space at which no line breaks: between a number and its unit."""
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+MOST_OFF_DEG = 15
+"""A vector farther off than this (degrees) is not along a direction."""
 
 UNITS = {"uC/cm2": "µC/cm²", "deg": "°", "angstrom": "Å"}
 
@@ -114,9 +118,7 @@ def count(n: int, noun: str) -> str:
 
 def strongest_layer(profile: Profile | None) -> int | None:
     """Row of the layer with the longest mean displacement; None where no layer has one."""
-    if profile is None or not np.isfinite(profile.magnitude_pm).any():
-        return None
-    return int(np.nanargmax(profile.magnitude_pm))
+    return None if profile is None else profile.strongest
 
 
 def _displaced(profile: Profile) -> str:
@@ -197,6 +199,39 @@ def layer_sentence(profile: Profile, row: int) -> str:
     )
 
 
+def direction_sentence(found: Headline | None) -> str:
+    """Along which direction of the crystal the strongest layer (or all cells) moved; empty where that is not known."""
+    if found is None or found.direction is None:
+        return ""
+    told = found.direction
+    name = overlined(told.indices) if told.exact else f"the projection of {overlined(told.indices)}"
+    angle = f"{with_error(told.off_deg, told.std_deg)}°"
+    outwards = f", where {overlined(told.normal)} points outwards" if told.normal is not None else ""
+    what = f"The mean displacement of {found.where}"
+    within = math.ceil(told.off_deg + told.std_deg)
+    if within > MOST_OFF_DEG:
+        return f"{what} points {angle} away from {name}, the nearest direction of low indices{outwards}."
+    return f"{what} points along {name} within {within}° ({angle} off){outwards}."
+
+
+def _by(one: Estimate) -> str:
+    return f"{with_error(one.along, one.along_std)} ({one.model})"
+
+
+def range_sentence(found: Headline | None) -> str:
+    """Between which polarizations the models leave the strongest layer (or all cells)."""
+    if found is None or found.extremes is None:
+        return ""
+    lowest, highest = found.extremes
+    if lowest is highest:
+        return f"Along that displacement the polarization is {_by(lowest)} µC/cm²; no other model has its numbers."
+    flips = "; even its sign is open" if found.sign_may_flip else ""
+    return (
+        f"By which atoms are taken to have moved, the polarization of {found.where} along its displacement is between "
+        f"{_by(lowest)} and {_by(highest)} µC/cm²{flips}."
+    )
+
+
 def _columns(analysis: Analysis) -> str:
     columns = analysis.columns
     if columns is None or not (columns.site >= 0).any():
@@ -271,9 +306,11 @@ def _layers(analysis: Analysis) -> list[str]:
     """What the layers of one crystal say."""
     profile, row = analysis.profile, strongest_layer(analysis.profile)
     if profile is None:
-        return []
+        return [direction_sentence(analysis.headline), range_sentence(analysis.headline)]
     largest = "" if row is None else f"The displacement is largest in {layer_sentence(profile, row)}."
-    return [largest, _displaced(profile), _decay(analysis.decay), _oxygen(profile, analysis.vacancy_windows_nm)]
+    named, said = direction_sentence(analysis.headline), range_sentence(analysis.headline)
+    windows = analysis.vacancy_windows_nm
+    return [largest, named, _displaced(profile), _decay(analysis.decay), said, _oxygen(profile, windows)]
 
 
 def _beyond(there: Analysis) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..crystal import Motif
 from ..model.dilution import Dilution
-from ..recipe import PolarizationSection
+from ..polarization_section import PolarizationSection
 
 CALIBRATED_STD, ESTIMATED_STD = 0.04, 0.1
 """Relative standard deviation of a share that was measured on multislice images, where two definitions of the column's

@@ -71,6 +71,7 @@ def layers(
     chosen = [usable & (interface.layer == n) for n in numbers]
     trusted = [rows for rows in chosen if rows.sum() >= recipe.minimum_cells]
     scatter = _scatter(field, interface, components, trusted)
+    polar = _polar(polarization, interface, chosen, recipe.minimum_cells)
     rows = [_row(field, polarization, components, one, scatter, recipe.minimum_cells) for one in chosen]
     values = {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else _row_of_nothing())}
     distance = [
@@ -93,7 +94,30 @@ def layers(
         expansion_sem_pm=nothing if vacancies is None else vacancies.expansion_sem_pm,
         **values,
         **_atoms(values, dilution, vacancies),
+        **polar,
     )
+
+
+def _polar(
+    polarization: VectorField | None, interface: Interface, chosen: list[Mask], fewest: int
+) -> dict[str, Floats]:
+    """Components of each layer's mean polarization, with standard errors as those of the displacement are made."""
+    names = ("p_normal_uC_cm2", "p_parallel_uC_cm2")
+    found = {name.replace("_uC", end + "_uC"): np.full(len(chosen), np.nan) for name in names for end in ("", "_sem")}
+    if polarization is None:
+        return found
+    components = np.stack([polarization.along(interface.normal), polarization.along(interface.parallel)], axis=1)
+    known = [one & polarization.valid for one in chosen]
+    trusted = [one for one in known if one.sum() >= fewest]
+    scatter = _scatter(polarization, interface, components, trusted)
+    for n, one in enumerate(known):
+        if one.sum() < fewest:
+            continue
+        mean, variance = components[one].mean(axis=0), components[one].var(axis=0, ddof=1)
+        sem = np.sqrt(variance * scatter.together / one.sum() + np.diag(scatter.reference))
+        for i, name in enumerate(names):
+            found[name][n], found[name.replace("_uC", "_sem_uC")][n] = mean[i], sem[i]
+    return found
 
 
 def _atoms(values: dict[str, Floats], dilution: Dilution | None, vacancies: Vacancies | None) -> dict[str, Floats]:
@@ -171,8 +195,8 @@ def _row(
     row["magnitude_pm"] = float(np.linalg.norm(mean))
     row["magnitude_sem_pm"] = _bootstrap(components[chosen], scatter)
     row["shift_p_value"] = _level(mean, n, scatter)
-    if polarization is not None:
-        row["polarization_uC_cm2"] = float(np.linalg.norm(polarization.uv[chosen].mean(axis=0)))
+    if polarization is not None and (chosen & polarization.valid).sum() >= fewest:
+        row["polarization_uC_cm2"] = float(np.linalg.norm(polarization.uv[chosen & polarization.valid].mean(axis=0)))
     row["coherence"], row["p_value"] = coherence(field.uv[chosen])
     return row
 

@@ -1,24 +1,31 @@
 """Turn displacements into polarization: P = (e / Omega) Z* d, with one site taken to have moved in a rigid rest.
 
 A displacement between two sublattices fixes neither the size nor the sign of P by itself; the model is a choice of the
-recipe and is printed wherever P is.
+recipe and is printed wherever P is, and what the other models would say beside it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from ..crystal import Motif
+from ..dipole import UC_CM2_PER_E_A2
 from ..errors import RecipeError
 from ..materials import Material
 from ..model.fields import VectorField
-from ..recipe import PolarizationSection
+from ..polarization_section import PolarizationSection
 
-UC_CM2_PER_E_A2 = 1602.176634
-"""One elementary charge per square angstrom in uC/cm^2 (CODATA 2018, exact)."""
+Model = Literal["moving_site", "reference_site", "kappa", "full"]
+
+MODELS: tuple[Model, ...] = ("moving_site", "reference_site", "kappa", "full")
 
 
-def polarization(field: VectorField, motif: Motif, signal: str, recipe: PolarizationSection) -> VectorField | None:
+def polarization(
+    field: VectorField, motif: Motif, signal: str, recipe: PolarizationSection, full: VectorField | None = None
+) -> VectorField | None:
     """Polarization of every cell in uC/cm^2, in the image frame.
 
     Parameters
@@ -31,33 +38,44 @@ def polarization(field: VectorField, motif: Motif, signal: str, recipe: Polariza
         Which signal the displacement was measured in.
     recipe
         Model, charge and dilution; None in the recipe means the crystal's own.
+    full
+        What all atoms together give, for the model of that name.
 
     Returns
     -------
     VectorField | None
-        None where the recipe asks for no polarization.
-
-    Raises
-    ------
-    RecipeError
-        A number that the model needs is neither in the recipe nor in the crystal's table.
+        None where the recipe asks for no polarization. NaN everywhere, with the reason as the ``assumption``, where a
+        number that the model needs is neither in the recipe nor in the crystal's table.
     """
     material = motif.material
     model = material.polarization if recipe.model == "material" else recipe.model
     if model == "none":
         return None
-    if model == "kappa":
-        factor, assumption = _kappa(motif, recipe)
-    else:
-        factor, assumption = _rigid(motif, model, signal, recipe)
-    return VectorField(
-        "uC/cm2",
-        field.xy,
-        field.uv * factor,
-        field.cov * factor**2,
-        significant=field.significant,
-        assumption=assumption,
-    )
+    if model == "full":
+        return full
+    try:
+        factor, assumption = _kappa(motif, recipe) if model == "kappa" else _rigid(motif, model, signal, recipe)
+    except RecipeError as error:
+        nothing = field.times(float("nan"), "uC/cm2", f"{model}: {error}")
+        return replace(nothing, significant=np.zeros(len(field), dtype=bool))
+    return field.times(factor, "uC/cm2", assumption)
+
+
+def alternatives(
+    field: VectorField, motif: Motif, signal: str, recipe: PolarizationSection, full: VectorField | None = None
+) -> dict[str, VectorField]:
+    """Model -> polarization as :func:`polarization` has it, of every model whose numbers are known; a charge or kappa
+    that the recipe gives counts for its own model alone."""
+    own = motif.material.polarization if recipe.model == "material" else recipe.model
+    if own == "none":
+        return {}
+    found: dict[str, VectorField] = {}
+    for model in MODELS:
+        asked = recipe if model == own else PolarizationSection(model=model, dilution=recipe.dilution)
+        one = polarization(field, motif, signal, asked, full)
+        if one is not None and one.valid.any():
+            found[model] = one
+    return found
 
 
 def _given(value: float | None, field: str, material: Material, what: str) -> float:

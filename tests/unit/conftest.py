@@ -122,6 +122,10 @@ def _profile(interface: Interface, field: VectorField) -> Profile:
             "atom_normal_sem_pm": q.std() / max(n, 1) ** 0.5 / 0.76,
             "atom_parallel_pm": p.mean() / 0.76,
             "atom_parallel_sem_pm": p.std() / max(n, 1) ** 0.5 / 0.76,
+            "p_normal_uC_cm2": 0.36 * q.mean(),
+            "p_normal_sem_uC_cm2": 0.36 * q.std() / max(n, 1) ** 0.5,
+            "p_parallel_uC_cm2": 0.36 * p.mean(),
+            "p_parallel_sem_uC_cm2": 0.36 * p.std() / max(n, 1) ** 0.5,
         }
         for name, value in row.items():
             values.setdefault(name, []).append(value)

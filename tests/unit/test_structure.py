@@ -159,9 +159,18 @@ def test_the_table_measures_what_the_preset_measures(image) -> None:
     )
 
 
-def test_a_polarization_without_a_charge_is_refused(image) -> None:
-    with pytest.raises(RecipeError, match="made by hand has no Born effective charge of K; set .* charge"):
-        stemdisp.analyse(image, parse(values() | {"polarization": {"model": "moving_site"}}))
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("moving_site", "moving_site: made by hand has no Born effective charge of K; set [polarization] charge"),
+        ("full", "full: made by hand is given by its columns alone, without atoms and their charges"),
+    ],
+)
+def test_a_polarization_without_charges_is_empty_and_says_why(image, model, said) -> None:
+    found = stemdisp.analyse(image, parse(values() | {"polarization": {"model": model}}))
+    assert found.polarization is not None and not found.polarization.valid.any()
+    assert found.displacement is not None and found.displacement.valid.any()
+    assert any(f"the polarization is left out: {said}" in sentence for sentence in found.left_out)
     assert stemdisp.analyse(image, parse(values())).polarization is None
 
 

@@ -164,6 +164,20 @@ def test_a_uniform_displacement_and_tilt() -> None:
     np.testing.assert_array_equal(truth.position("HAADF"), truth.xy)
 
 
+def test_every_site_can_have_a_displacement_of_its_own() -> None:
+    view = View(pixel_size_pm=(8, 12), rotation_deg=20.0)
+    plain = Scene(view=view, motion=Motion(uniform_pm=(2.0, 1.0)), scan=Scan(affine=((1.01, 0.02), (0, 1))))
+    moved = replace(plain, motion=replace(plain.motion, site_pm={"O": (4.0, -30.0), "K": (5.0, 6.0)}))
+    truth = simulate(moved)[1]
+    for site, expected in (("O", (4, -30)), ("K", (7, 7)), ("Ta", (0, 0))):
+        rows = truth.site == site
+        np.testing.assert_allclose(truth.displacement_pm[rows], [expected] * int(rows.sum()), atol=1e-9)
+        np.testing.assert_allclose(
+            (truth.xy - truth.ideal_xy)[rows] @ truth.to_pm, [expected] * int(rows.sum()), atol=1e-9
+        )
+    np.testing.assert_array_equal(pixels(replace(plain, motion=replace(plain.motion, site_pm={}))), pixels(plain))
+
+
 def test_jitter_moves_every_site_and_is_part_of_the_truth() -> None:
     truth = simulate(Scene(motion=Motion(jitter_pm=4), view=View(shape=(500, 500))))[1]
     assert truth.displacement_pm.std() == pytest.approx(4, rel=0.06)
@@ -367,6 +381,7 @@ def test_nearest_column() -> None:
         ({"look": Look(tail=-0.1)}, "tail = -0.1"),
         ({"look": Look(amplitude={"Ti": 1.0})}, "site 'Ti' is not in KTaO3"),
         ({"dose": Dose(frames=0)}, "frames = 0"),
+        ({"motion": Motion(site_pm={"Ti": (1.0, 2.0)})}, "site 'Ti' is not in KTaO3"),
         ({"motion": Motion(layers_pm=((1.0, 2.0),))}, "layers_pm needs an edge"),
     ],
 )

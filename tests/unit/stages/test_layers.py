@@ -164,3 +164,25 @@ def test_atoms_move_more_than_their_columns() -> None:
     expected = np.hypot(found.parallel_sem_pm / 0.8, 0.05 * found.atom_parallel_pm)
     np.testing.assert_allclose(found.atom_parallel_sem_pm, expected)
     assert np.isnan(layers(field, None, edge, None, None, LayersSection()).atom_normal_pm).all()
+
+
+def test_components_of_the_polarization_have_the_errors_of_their_own_cells() -> None:
+    field, edge = random_field(4, (20.0, 0.0))
+    charge = field.times(-0.3, "uC/cm2", "by one factor")
+    found = layers(field, charge, edge, None, None, LayersSection())
+    np.testing.assert_allclose(found.p_normal_uC_cm2, -0.3 * found.normal_pm)
+    np.testing.assert_allclose(found.p_parallel_uC_cm2, -0.3 * found.parallel_pm)
+    np.testing.assert_allclose(found.p_normal_sem_uC_cm2, 0.3 * found.normal_sem_pm)
+    np.testing.assert_allclose(found.p_parallel_sem_uC_cm2, 0.3 * found.parallel_sem_pm)
+    assert np.isnan(layers(field, None, edge, None, None, LayersSection()).p_normal_sem_uC_cm2).all()
+
+
+def test_cells_without_polarization_are_not_in_its_mean() -> None:
+    field, edge = built()
+    uv = field.uv * 0.3
+    uv[2] = np.nan
+    charge = VectorField("uC/cm2", field.xy, uv, field.cov * 0.09)
+    found = layers(field, charge, edge, None, None, LayersSection(minimum_cells=2))
+    np.testing.assert_allclose(found.p_parallel_uC_cm2[:2], [0.6, 2.4])
+    np.testing.assert_allclose(found.polarization_uC_cm2[:2], [0.3 * np.hypot(2, 2), 2.4])
+    assert found.n[0] == 3 and np.isnan(found.p_parallel_uC_cm2[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from stemdisp.crystal import project
 from stemdisp.errors import RecipeError
 from stemdisp.materials import MATERIALS, ZONES, KTaO3
-from stemdisp.model.fields import VectorField
-from stemdisp.recipe import PolarizationSection
-from stemdisp.stages.polarization import polarization
+from stemdisp.model.fields import Offset, VectorField
+from stemdisp.polarization_section import PolarizationSection
+from stemdisp.recipe import parse
+from stemdisp.stages.polarization import alternatives, polarization
 
 ALONG_001 = project(KTaO3, (0, 0, 1))
 ALONG_110 = project(KTaO3, (1, -1, 0))
@@ -112,18 +114,97 @@ def test_a_kappa_of_the_recipe_wins_and_is_said(field) -> None:
     assert "kappa: +2 uC/cm2 per pm of Ti against Pb (recipe)" in found.assumption
 
 
+def _asked(field, motif, recipe) -> str:
+    """What is said of a polarization that is empty for want of a number."""
+    found = polarization(field, motif, "HAADF", recipe)
+    assert found is not None and not found.significant.any()
+    assert np.isnan(found.uv).all() and np.isnan(found.cov).all()
+    return found.assumption
+
+
 def test_numbers_that_nobody_knows_are_asked_for(field) -> None:
     bismuth = project(MATERIALS["BiFeO3"], (0, 0, 1))
     for model, site in (("moving_site", "Fe"), ("reference_site", "Bi")):
         asked = rf"BiFeO3 has no Born effective charge of {site}; set \[polarization\] charge or .* model = none"
-        with pytest.raises(RecipeError, match=asked):
-            polarization(field, bismuth, "HAADF", PolarizationSection(model=model))
-        assert polarization(field, bismuth, "HAADF", PolarizationSection(model=model, charge=3.0)) is not None
-    with pytest.raises(RecipeError, match=r"KTaO3 has no known polarization per displacement; set .* kappa"):
-        polarization(field, ALONG_001, "HAADF", PolarizationSection(model="kappa"))
+        assert re.search(asked, _asked(field, bismuth, PolarizationSection(model=model)))
+        given = polarization(field, bismuth, "HAADF", PolarizationSection(model=model, charge=3.0))
+        assert given is not None and given.valid.any()
+    said = _asked(field, ALONG_001, PolarizationSection(model="kappa"))
+    assert "KTaO3 has no known polarization per displacement; set [polarization] kappa" in said
     bare = replace(ALONG_001, material=replace(KTaO3, volume_A3=None))
-    with pytest.raises(RecipeError, match=r"no volume of the unit cell; set \[structure\] volume"):
-        polarization(field, bare, "HAADF", PolarizationSection())
+    assert "no volume of the unit cell; set [structure] volume" in _asked(field, bare, PolarizationSection())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"model": "full", "kappa": 2.0}, "kappa is given, which belongs to model = kappa, but model = full"),
+        ({"model": "full", "charge": 2.0}, "charge is given, .* moving_site or reference_site, but model = full"),
+        ({"model": "kappa", "charge": 2.0}, "charge is given, .* but model = kappa"),
+        ({"model": "moving_site", "kappa": 2.0}, "kappa is given, .* but model = moving_site"),
+        (
+            {"model": "moving_site", "born_charges": {"O": [-5, -2]}},
+            "born_charges is given, .* model = full, but model = moving",
+        ),
+        ({"model": "full", "born_charges": {"Zr": [5, 5]}}, r"born_charges: KTaO3 holds no Zr; there is K, O, Ta"),
+        ({"model": "full", "born_charges": {"O2": [5, 5]}}, "O2 is not the symbol of an element"),
+        ({"model": "full", "born_charges": {"O": [50, 5]}}, "O: charges must lie between -20 and 20 e"),
+    ],
+)
+def test_contradictions_are_refused(values, said) -> None:
+    with pytest.raises(RecipeError, match=said):
+        parse({"polarization": values})
+
+
+def test_what_was_subtracted_is_turned_into_polarization_too(field) -> None:
+    here = np.array([True, False, False])
+    moved = replace(
+        field,
+        offset=np.array([2.0, -1.0]),
+        offset_std=np.array([0.3, 0.1]),
+        offset_cells=here,
+        beyond=Offset(np.array([1.0, 0.0]), np.array([0.2, 0.2]), ~here),
+    )
+    found = polarization(moved, project(MATERIALS["PbTiO3"], (0, 0, 1)), "HAADF", PolarizationSection())
+    assert found is not None and found.beyond is not None
+    np.testing.assert_allclose(found.offset, -4.8 * moved.offset)
+    np.testing.assert_allclose(found.offset_std, 4.8 * moved.offset_std)
+    np.testing.assert_allclose(found.of_side(1).offset, [-4.8, 0])
+    np.testing.assert_allclose(found.of_side(1).offset_std, [0.96, 0.96])
+
+
+def test_every_model_whose_numbers_are_known_stands_beside_the_one_asked_for(field) -> None:
+    lead = project(MATERIALS["PbTiO3"], (0, 0, 1))
+    beside = alternatives(field, lead, "HAADF", PolarizationSection(kappa=-5.0))
+    assert list(beside) == ["moving_site", "reference_site", "kappa"]
+    np.testing.assert_allclose(beside["kappa"].uv[0], [-5.0, 0])
+    assert beside["moving_site"].uv[0, 0] > 0 > beside["reference_site"].uv[0, 0]
+    given = alternatives(field, ALONG_001, "HAADF", PolarizationSection(charge=3.0))
+    np.testing.assert_allclose(given["moving_site"].uv[0, 0], PER_PM * 3 / 1.156, rtol=1e-3)
+    np.testing.assert_allclose(given["reference_site"].uv[0, 0], -PER_PM * 8.624 / 1.156, rtol=1e-3)
+    assert alternatives(field, lead, "HAADF", PolarizationSection(model="none")) == {}
+    assert list(alternatives(field, project(MATERIALS["BiFeO3"], (0, 0, 1)), "HAADF", PolarizationSection())) == [
+        "kappa"
+    ]
+
+
+TETRAGONAL = {"PbTiO3": (415.2, 0.038, -1), "BaTiO3": (403.52, 0.0215, 1)}
+"""c (pm), by how much of it Ti stands off the middle of the A site in the polar cell, and the sign that P has along it
+(PbTiO3: oxygen moves farther the same way)."""
+
+
+@pytest.mark.parametrize("name", TETRAGONAL)
+@pytest.mark.parametrize("zone", [(1, 0, 0), (1, -1, 0)])
+def test_the_sign_is_that_of_the_known_polar_cell(name, zone) -> None:
+    """By the model of the preset; the size within a factor of two."""
+    c, off, sign = TETRAGONAL[name]
+    motif = project(MATERIALS[name], zone)
+    shown = motif.dilution("HAADF")
+    bulk = VectorField("pm", np.zeros((1, 2)), np.array([[0.0, shown * off * c]]), np.eye(2)[None])
+    found = polarization(replace(bulk, significant=np.array([True])), motif, "HAADF", PolarizationSection())
+    assert found is not None and np.sign(found.uv[0, 1]) == sign
+    measured = {"PbTiO3": 78, "BaTiO3": 26}[name]
+    assert measured / 2 < abs(found.uv[0, 1]) < measured * 2
 
 
 def test_displacements_stay_as_they_were(field) -> None:
