@@ -36,6 +36,7 @@ from .stages.find import find
 from .stages.hold import hold
 from .stages.interface import interface
 from .stages.layers import layers
+from .stages.maps import maps
 from .stages.outline import outline
 from .stages.polarization import polarization
 from .stages.quality import quality
@@ -52,24 +53,8 @@ MOST_CRYSTALS = 6
 Step = Callable[[Analysis, Device], Analysis]
 
 
-def _signal_names(analysis: Analysis) -> tuple[str, str]:
-    """Signals that cation and oxygen positions come from."""
-    image, signals = analysis.recipe.image, analysis.micrograph.signals
-    wanted = {"position_signal": image.position_signal, "oxygen_signal": image.oxygen_signal}
-    preferred = {"position_signal": ("HAADF", "ABF"), "oxygen_signal": ("ABF", "HAADF")}
-    names = {}
-    for field, choice in wanted.items():
-        if choice == "auto":
-            names[field] = next((name for name in preferred[field] if name in signals), next(iter(signals)))
-        elif choice in signals:
-            names[field] = choice
-        else:
-            raise RecipeError(f"[image] {field} = {choice}: {analysis.micrograph.name} has {', '.join(signals)} only")
-    return names["position_signal"], names["oxygen_signal"]
-
-
 def _positions(analysis: Analysis) -> Signal:
-    return analysis.micrograph.signals[_signal_names(analysis)[0]]
+    return analysis.micrograph.signals[analysis.position_signal]
 
 
 def _find(analysis: Analysis, device: Device) -> Analysis:
@@ -99,7 +84,7 @@ def _assign(analysis: Analysis, device: Device) -> Analysis:
     said = _others([len(other) for _, other in crystals[1:]], len(columns))
     columns, notes = edit(columns, recipe.edits, analysis.micrograph.inputs)
     lattice = fit_lattice(columns, lattice)
-    return _sized_by_lattice(analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)))
+    return analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)).sized_by_lattice
 
 
 def _crystals(analysis: Analysis, lattice: Lattice) -> list[tuple[Lattice, Columns]]:
@@ -133,17 +118,9 @@ def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
     )
 
 
-def _sized_by_lattice(analysis: Analysis) -> Analysis:
-    """With the pixel size that the lattice found gives, where the recipe wants that one."""
-    if analysis.recipe.image.pixel_size_from != "lattice" or analysis.lattice is None:
-        return analysis
-    x, y = (float(size) for size in analysis.lattice.scale_pm)
-    return analysis.having(micrograph=analysis.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
-
-
 def _refine(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice
-    positions, oxygen = _signal_names(analysis)
+    positions, oxygen = analysis.position_signal, analysis.oxygen_signal
     signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
     motif, start = lattice.motif, analysis.columns
     brightest = motif.sites[int(motif.contrast(positions).argmax())]
@@ -176,7 +153,7 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
         lattice=fit_lattice(columns, lattice),
         device=f"{device.name}, {columns.fits[0].engine}",
     )
-    return _sized_by_lattice(found)
+    return found.sized_by_lattice
 
 
 def _cells(analysis: Analysis, device: Device) -> Analysis:
@@ -252,6 +229,15 @@ def _dilution(analysis: Analysis, device: Device) -> Analysis:
     return analysis.having(dilution=found)
 
 
+def _maps(analysis: Analysis, device: Device) -> Analysis:
+    pixel_size = analysis.micrograph.pixel_size
+    if pixel_size is None or analysis.displacement is None:
+        return analysis.having(maps=None)
+    assert analysis.columns and analysis.cells and analysis.lattice
+    crystal = (analysis.columns, analysis.cells, analysis.lattice)
+    return analysis.having(maps=maps(*crystal, analysis.displacement, analysis.interface, pixel_size))
+
+
 def _vacancies(analysis: Analysis, device: Device) -> Analysis:
     def of_side(number: int, side: Side) -> Side:
         assert analysis.columns and analysis.lattice and analysis.cells and analysis.displacement
@@ -280,6 +266,7 @@ def _layers(analysis: Analysis, device: Device) -> Analysis:
             side.vacancies,
             analysis.dilution,
             analysis.recipe.layers,
+            maps=analysis.maps,
         )
         return replace(side, profile=found)
 
@@ -324,6 +311,7 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "displacement": (_displacement, ("displacement", "regions")),
     "polarization": (_polarization, ("polarization",)),
     "dilution": (_dilution, ("polarization",)),
+    "maps": (_maps, ()),
     "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
     "decay": (_decay, ()),

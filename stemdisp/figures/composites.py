@@ -44,15 +44,6 @@ def _map_height_in(analysis: Analysis) -> float:
     return max(4.9 * _aspect(analysis), 3.1) + 0.95
 
 
-def position_signal(analysis: Analysis) -> str:
-    """The signal that cation positions come from."""
-    asked = analysis.recipe.image.position_signal
-    signals = analysis.micrograph.signals
-    if asked in signals:
-        return asked
-    return "HAADF" if "HAADF" in signals else next(iter(signals))
-
-
 def bulk_from(analysis: Analysis) -> int | None:
     """First layer of the region whose mean was subtracted, None where nothing was."""
     field, interface = analysis.displacement, analysis.interface
@@ -93,7 +84,7 @@ def compose_displacement(analysis: Analysis) -> Figure | None:
         analysis.micrograph,
         analysis.displacement,
         interfaces=_interfaces(analysis),
-        signal=position_signal(analysis),
+        signal=analysis.position_signal,
         windows=_windows(analysis),
     )
     draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
@@ -135,7 +126,7 @@ def compose_components(analysis: Analysis) -> Figure | None:
             direction,
             label,
             interface=interface,
-            signal=position_signal(analysis),
+            signal=analysis.position_signal,
             windows=analysis.vacancy_windows_nm,
         )
         ax.label_outer()
@@ -221,7 +212,7 @@ def compose_polarization(analysis: Analysis) -> Figure | None:
         analysis.micrograph,
         field,
         interfaces=_interfaces(analysis),
-        signal=position_signal(analysis),
+        signal=analysis.position_signal,
         windows=_windows(analysis),
     )
     draw_title(figure, f"Polarization, model {_model(analysis)}", analysis.micrograph.name)

@@ -31,6 +31,7 @@ from ..model.fields import Offset, VectorField
 from ..model.fit import Fit
 from ..model.interface import Interface
 from ..model.lattice import Lattice
+from ..model.maps import Maps
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from ..model.profile import Decay, Profile
 from ..model.quality import Check, Quality
@@ -53,6 +54,7 @@ NOUNS: dict[str, type[Any]] = {
             InputFile,
             Interface,
             Lattice,
+            Maps,
             Material,
             Micrograph,
             Motif,

@@ -18,6 +18,7 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.fields import VectorField
+from ..model.maps import NAMES as MAPS
 
 Table = dict[str, NDArray[Any]]
 
@@ -161,6 +162,7 @@ def cells_table(analysis: Analysis) -> Table:
     atoms = analysis.dilution.undone(moved) if analysis.dilution is not None else _vectors(None, n)
     for i, axis in enumerate("xy"):
         others |= {f"atom_d{axis}_pm": atoms.uv[:, i], f"atom_d{axis}_std_pm": atoms.std[:, i]}
+    others |= analysis.maps.arrays() if analysis.maps is not None else dict.fromkeys(MAPS, np.full(n, np.nan))
     return table | others | {"side": _whole(side, side < 0)}
 
 

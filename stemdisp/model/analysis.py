@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import RecipeError
 from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
@@ -16,7 +17,8 @@ from .external import ExternalProfile
 from .fields import VectorField
 from .interface import Interface
 from .lattice import Lattice
-from .micrograph import Micrograph
+from .maps import Maps
+from .micrograph import Micrograph, PixelSize
 from .profile import Decay, Profile, numbers_of
 from .quality import Quality
 from .side import Side
@@ -49,6 +51,7 @@ class Analysis:
     displacement: VectorField | None = None
     polarization: VectorField | None = None
     dilution: Dilution | None = None
+    maps: Maps | None = None
     external: tuple[ExternalProfile, ...] = ()
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
@@ -68,6 +71,33 @@ class Analysis:
         field = None if self.displacement is None else self.displacement.of_side(number)
         external = () if number else self.external
         return self.having(sides=(self.sides[number],), displacement=field, external=external)
+
+    @property
+    def position_signal(self) -> str:
+        """The signal that positions of cations come from; raises RecipeError where the recipe names one that is not
+        there."""
+        return self._signal("position_signal", self.recipe.image.position_signal, "HAADF", "ABF")
+
+    @property
+    def oxygen_signal(self) -> str:
+        """The same of oxygen."""
+        return self._signal("oxygen_signal", self.recipe.image.oxygen_signal, "ABF", "HAADF")
+
+    def _signal(self, field: str, choice: str, *preferred: str) -> str:
+        signals = self.micrograph.signals
+        if choice == "auto":
+            return next((name for name in preferred if name in signals), next(iter(signals)))
+        if choice not in signals:
+            raise RecipeError(f"[image] {field} = {choice}: {self.micrograph.name} has {', '.join(signals)} only")
+        return choice
+
+    @property
+    def sized_by_lattice(self) -> Analysis:
+        """With the pixel size that the lattice found gives, where the recipe wants that one."""
+        if self.recipe.image.pixel_size_from != "lattice" or self.lattice is None:
+            return self
+        x, y = (float(size) for size in self.lattice.scale_pm)
+        return self.having(micrograph=self.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
 
     @property
     def moving_signal(self) -> str:

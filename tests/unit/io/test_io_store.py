@@ -29,6 +29,7 @@ from stemdisp.io.store import load, save, save_failure
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.columns import Columns
 from stemdisp.model.fields import VectorField
+from stemdisp.model.maps import NAMES
 from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from stemdisp.model.vacancies import Vacancies
 
@@ -501,6 +502,25 @@ class TestSummary:
         full = on_side(seen.having(external=()), profile=dataclasses.replace(eels.profile, vacancy_rich=nothing))
         found = json.loads((save(full, tmp_path / "full") / "summary.json").read_text())
         assert found["external"] == [] and found["oxygen"]["window_nm"] == []
+
+    def test_maps(self, tmp_path: Path, kto: Analysis) -> None:
+        found = json.loads((save(kto, tmp_path / "out") / "summary.json").read_text())["maps"]
+        assert kto.maps is not None
+        strain = kto.maps.exx_percent[np.isfinite(kto.maps.exx_percent)]
+        one = found["exx_percent"]
+        assert one["cells"] == len(strain) and one["median"] == pytest.approx(np.median(strain))
+        assert one["mean_absolute_deviation"] == pytest.approx(np.abs(strain - np.median(strain)).mean())
+        assert "c_over_a" not in found and any("c/a is left out" in said for said in found["sentences"])
+        assert found["bulk_cells"] == int(kto.displacement.offset_cells.sum())
+        with (tmp_path / "out" / "cells.csv").open(encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+        assert list(reader.fieldnames)[-1 - len(NAMES) :] == [*NAMES, "side"]
+        read = np.array([float(row["exx_percent"] or "nan") for row in rows])
+        np.testing.assert_allclose(read, kto.maps.exx_percent, rtol=1e-10)
+        assert {row["c_over_a"] for row in rows} == {""}
+        empty = tables.cells_table(kto.having(maps=None))
+        assert list(empty) == list(reader.fieldnames) and np.isnan(empty["exx_percent"]).all()
 
     def test_file_pixel_size_survives_the_users(self, tmp_path: Path, hard: Analysis) -> None:
         found = json.loads((save(hard, tmp_path / "out") / "summary.json").read_text())["calibration"]
