@@ -135,6 +135,8 @@ def displacement_pm(scene: Scene, columns: Specimen) -> Floats:
     moved = columns.jitter_pm @ scene.turn
     moving = columns.site == scene.motif.site(scene.material.moving)
     moved[moving] += motion.uniform_pm
+    if motion.pattern != "none":
+        moved[moving] += motion.of_pattern_pm(columns.ideal[moving]) @ scene.turn
     if scene.edge is None:
         return np.asarray(moved)
     normal = outward(scene, scene.edge)[0] @ scene.turn
