@@ -29,6 +29,7 @@ from .stages.combine import combine
 from .stages.decay import decay
 from .stages.dilution import dilution
 from .stages.displacement import displacement
+from .stages.domains import domains
 from .stages.drawn import drawn
 from .stages.edit import edit
 from .stages.external import external
@@ -238,6 +239,14 @@ def _maps(analysis: Analysis, device: Device) -> Analysis:
     return analysis.having(maps=maps(*crystal, analysis.displacement, analysis.interface, pixel_size))
 
 
+def _domains(analysis: Analysis, device: Device) -> Analysis:
+    pixel_size = analysis.micrograph.pixel_size
+    if pixel_size is None or analysis.displacement is None:
+        return analysis.having(domains=None)
+    assert analysis.cells and analysis.lattice
+    return analysis.having(domains=domains(analysis.displacement, analysis.cells, analysis.lattice, pixel_size))
+
+
 def _vacancies(analysis: Analysis, device: Device) -> Analysis:
     def of_side(number: int, side: Side) -> Side:
         assert analysis.columns and analysis.lattice and analysis.cells and analysis.displacement
@@ -312,6 +321,7 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "polarization": (_polarization, ("polarization",)),
     "dilution": (_dilution, ("polarization",)),
     "maps": (_maps, ()),
+    "domains": (_domains, ()),
     "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
     "decay": (_decay, ()),

@@ -26,6 +26,7 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.dilution import Dilution
+from ..model.domains import Domains, Vortex, Wall
 from ..model.external import ExternalProfile, RankCorrelation
 from ..model.fields import Offset, VectorField
 from ..model.fit import Fit
@@ -49,6 +50,7 @@ NOUNS: dict[str, type[Any]] = {
             Columns,
             Decay,
             Dilution,
+            Domains,
             ExternalProfile,
             Fit,
             InputFile,
@@ -60,7 +62,7 @@ NOUNS: dict[str, type[Any]] = {
             Motif,
             Offset,
         ),
-        *(PixelSize, Profile, Quality, RankCorrelation, Side, Signal, UnitCells, Vacancies, VectorField),
+        *(PixelSize, Profile, Quality, RankCorrelation, Side, Signal, UnitCells, Vacancies, VectorField, Vortex, Wall),
     )
 }
 

@@ -184,6 +184,19 @@ def maps(analysis: Analysis) -> dict[str, Any] | None:
     return said | {"bulk_cells": int(found.bulk.sum()), "sentences": found.sentences}
 
 
+def domains(analysis: Analysis) -> dict[str, Any] | None:
+    """Domain walls and vortices; None where there is no displacement to look for them in."""
+    found = analysis.domains
+    if found is None:
+        return None
+    return {
+        "vortices": [vars(one) for one in found.vortices],
+        "walls": [{"rows": len(one.points_px)} | vars(one) for one in found.walls],
+        "component": found.component,
+        "sentence": found.sentence,
+    }
+
+
 def interface(analysis: Analysis) -> dict[str, Any] | None:
     """Where the edge of the crystal is; None where there is none."""
     found = analysis.interface
@@ -283,6 +296,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "external": plain(external(analysis)),
         "dilution": None if analysis.dilution is None else plain(vars(analysis.dilution)),
         "maps": plain(maps(analysis)),
+        "domains": plain(domains(analysis)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),

@@ -13,6 +13,7 @@ from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
 from .dilution import Dilution
+from .domains import Domains
 from .external import ExternalProfile
 from .fields import VectorField
 from .interface import Interface
@@ -52,6 +53,7 @@ class Analysis:
     polarization: VectorField | None = None
     dilution: Dilution | None = None
     maps: Maps | None = None
+    domains: Domains | None = None
     external: tuple[ExternalProfile, ...] = ()
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
