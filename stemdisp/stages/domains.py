@@ -34,8 +34,8 @@ ROWS_TOGETHER = 3.0
 """Rows that a place on a wall is told by, as each vector is a mean over three."""
 
 CELLS_TOGETHER = 1.5
-"""By how much the variance of a mean of 16 cells exceeds that of independent ones, as neighbours share reference columns:
-1.4 where those are as uncertain as the moving one, and the misfit shows less."""
+"""By how much the variance of a mean of 16 cells exceeds that of independent ones, as neighbours share reference
+columns: 1.4 where those are as uncertain as the moving one, and the misfit shows less."""
 
 PM_PER_NM = 1000.0
 

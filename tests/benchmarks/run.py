@@ -26,6 +26,7 @@ import accuracy
 import crystals
 import engine
 import interfaces
+import maps
 import numpy as np
 import tifffile
 from layer_statistics import SURE, layered
@@ -348,7 +349,18 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    for part in (families, multislice, layers, interfaces.interfaces, others, robustness, speed, engines, large):
+    for part in (
+        families,
+        multislice,
+        layers,
+        interfaces.interfaces,
+        maps.maps,
+        others,
+        robustness,
+        speed,
+        engines,
+        large,
+    ):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
