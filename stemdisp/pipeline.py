@@ -29,6 +29,7 @@ from .stages.combine import combine
 from .stages.decay import decay
 from .stages.dilution import dilution
 from .stages.displacement import displacement
+from .stages.domains import domains
 from .stages.drawn import drawn
 from .stages.edit import edit
 from .stages.external import external
@@ -38,6 +39,7 @@ from .stages.headline import headline
 from .stages.hold import hold
 from .stages.interface import interface
 from .stages.layers import layers
+from .stages.maps import maps
 from .stages.outline import outline
 from .stages.polarization import alternatives, polarization
 from .stages.quality import quality
@@ -56,7 +58,7 @@ Step = Callable[[Analysis, Device], Analysis]
 
 
 def _positions(analysis: Analysis) -> Signal:
-    return analysis.micrograph.signals[analysis.signal_names[0]]
+    return analysis.micrograph.signals[analysis.position_signal]
 
 
 def _find(analysis: Analysis, device: Device) -> Analysis:
@@ -81,8 +83,7 @@ def _assign(analysis: Analysis, device: Device) -> Analysis:
     said = _others([len(other) for _, other in crystals[1:]], len(columns))
     columns, notes = edit(columns, recipe.edits, analysis.micrograph.inputs)
     lattice = fit_lattice(columns, lattice)
-    found = analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes))
-    return found.sized_by_lattice()
+    return analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)).sized_by_lattice
 
 
 def _crystals(analysis: Analysis, lattice: Lattice) -> list[tuple[Lattice, Columns]]:
@@ -118,7 +119,7 @@ def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
 
 def _refine(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice
-    positions, oxygen = analysis.signal_names
+    positions, oxygen = analysis.position_signal, analysis.oxygen_signal
     signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
     motif, start = lattice.motif, analysis.columns
     brightest = motif.sites[int(motif.contrast(positions).argmax())]
@@ -156,7 +157,7 @@ def _refine(analysis: Analysis, device: Device) -> Analysis:
         lattice=fit_lattice(columns, lattice),
         device=f"{device.name}, {columns.fits[0].engine}",
     )
-    return found.sized_by_lattice()
+    return found.sized_by_lattice
 
 
 def _cells(analysis: Analysis, device: Device) -> Analysis:
@@ -204,14 +205,8 @@ def _displacement(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.cells
     drawn = [entry for entry in analysis.recipe.regions if analysis.micrograph.was_read_from(entry.sha256)]
     region = np.array(drawn[-1].polygon) if drawn else None
-    field = displacement(
-        analysis.columns,
-        analysis.cells,
-        tuple(side.interface for side in analysis.sides),
-        pixel_size,
-        analysis.recipe.displacement,
-        region,
-    )
+    interfaces, recipe = tuple(side.interface for side in analysis.sides), analysis.recipe.displacement
+    field = displacement(analysis.columns, analysis.cells, interfaces, pixel_size, recipe, region)
     return analysis.having(displacement=field)
 
 
@@ -234,20 +229,32 @@ def _dilution(analysis: Analysis, device: Device) -> Analysis:
     return analysis.having(dilution=found)
 
 
+def _maps(analysis: Analysis, device: Device) -> Analysis:
+    pixel_size = analysis.micrograph.pixel_size
+    if pixel_size is None or analysis.displacement is None:
+        return analysis.having(maps=None)
+    assert analysis.columns and analysis.cells and analysis.lattice
+    crystal = (analysis.columns, analysis.cells, analysis.lattice)
+    return analysis.having(maps=maps(*crystal, analysis.displacement, analysis.interface, pixel_size))
+
+
+def _domains(analysis: Analysis, device: Device) -> Analysis:
+    pixel_size = analysis.micrograph.pixel_size
+    if pixel_size is None or analysis.displacement is None:
+        return analysis.having(domains=None)
+    assert analysis.cells and analysis.lattice
+    return analysis.having(domains=domains(analysis.displacement, analysis.cells, analysis.lattice, pixel_size))
+
+
 def _vacancies(analysis: Analysis, device: Device) -> Analysis:
     def of_side(number: int, side: Side) -> Side:
         assert analysis.columns and analysis.lattice and analysis.cells and analysis.displacement
         assert analysis.micrograph.pixel_size
-        found = vacancies(
-            analysis.columns,
-            analysis.lattice,
-            analysis.cells,
-            side.interface,
-            analysis.displacement.of_side(number).offset_cells,
-            analysis.micrograph.pixel_size,
-            analysis.recipe.layers,
+        crystal = (analysis.columns, analysis.lattice, analysis.cells, side.interface)
+        bulk = analysis.displacement.of_side(number).offset_cells
+        return replace(
+            side, vacancies=vacancies(*crystal, bulk, analysis.micrograph.pixel_size, analysis.recipe.layers)
         )
-        return replace(side, vacancies=found)
 
     return analysis.on_sides(of_side)
 
@@ -262,6 +269,7 @@ def _layers(analysis: Analysis, device: Device) -> Analysis:
             side.vacancies,
             analysis.dilution,
             analysis.recipe.layers,
+            maps=analysis.maps,
         )
         return replace(side, profile=found)
 
@@ -296,16 +304,9 @@ def _external(analysis: Analysis, device: Device) -> Analysis:
 
 def _quality(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice and analysis.cells
-    checks = quality(
-        analysis.columns,
-        analysis.lattice,
-        analysis.micrograph.pixel_size,
-        analysis.cells,
-        analysis.displacement,
-        analysis.signal_shift_px,
-        analysis.by_signal[analysis.columns.signals[0]],
-    )
-    return analysis.having(quality=checks)
+    crystal = (analysis.columns, analysis.lattice, analysis.micrograph.pixel_size, analysis.cells)
+    first = analysis.by_signal[analysis.columns.signals[0]]
+    return analysis.having(quality=quality(*crystal, analysis.displacement, analysis.signal_shift_px, first))
 
 
 STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
@@ -318,6 +319,8 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "displacement": (_displacement, ("displacement", "regions")),
     "polarization": (_polarization, ("polarization",)),
     "dilution": (_dilution, ("polarization",)),
+    "maps": (_maps, ()),
+    "domains": (_domains, ()),
     "vacancies": (_vacancies, ("layers",)),
     "layers": (_layers, ("layers",)),
     "decay": (_decay, ()),

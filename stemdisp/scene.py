@@ -84,6 +84,11 @@ class Motion:
     any site to a displacement (right, down) of all its columns, on top of that: a polar cell has one a site.
     ``jitter_pm`` is the rms of a random displacement of every column along each axis. ``tilt_pm`` maps a signal to a
     further apparent shift (right, down) of the moving site in that signal alone.
+
+    ``pattern`` adds a domain pattern of ``pattern_pm`` far from its middle at ``pattern_at_A`` (crystal frame, from the
+    image centre), which it takes ``pattern_width_A`` to reach: a 180-degree wall across the cell vector a, beyond which
+    the moving site is displaced at right angles to a, counter-clockwise of it, and the other way on its other side; or
+    a vortex that closes the flux counter-clockwise as seen.
     """
 
     normal_pm: float = 0.0
@@ -94,6 +99,22 @@ class Motion:
     site_pm: Mapping[str, Vector] = field(default_factory=dict)
     jitter_pm: float = 0.0
     tilt_pm: Mapping[str, Vector] = field(default_factory=dict)
+    pattern: Literal["none", "wall", "vortex"] = "none"
+    pattern_pm: float = 0.0
+    pattern_width_A: float = 6.0
+    pattern_at_A: Vector = (0.0, 0.0)
+
+    def of_pattern_pm(self, place_A: Floats) -> Floats:
+        """(N, 2) displacement by the pattern at places (N, 2), both in the crystal frame: pattern_pm tanh(d / width),
+        d = distance from the wall or from the middle of the vortex."""
+        away = place_A - self.pattern_at_A
+        if self.pattern == "none":
+            return np.zeros_like(away)
+        if self.pattern == "wall":
+            return np.asarray(self.pattern_pm * np.tanh(away[:, :1] / self.pattern_width_A) * [0.0, 1.0])
+        distance = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+        around = away[:, ::-1] * [-1.0, 1.0] / distance
+        return np.asarray(self.pattern_pm * np.tanh(distance / self.pattern_width_A) * around)
 
 
 @dataclass(frozen=True, kw_only=True)

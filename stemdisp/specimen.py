@@ -137,6 +137,8 @@ def displacement_pm(scene: Scene, columns: Specimen) -> Floats:
     moved[moving] += motion.uniform_pm
     for name, vector in motion.site_pm.items():
         moved[columns.site == scene.motif.site(name)] += vector
+    if motion.pattern != "none":
+        moved[moving] += motion.of_pattern_pm(columns.ideal[moving]) @ scene.turn
     if scene.edge is None:
         return np.asarray(moved)
     normal = outward(scene, scene.edge)[0] @ scene.turn

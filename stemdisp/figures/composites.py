@@ -15,24 +15,12 @@ from .components import draw_component
 from .layers import draw_distance_axis, draw_external, draw_oxygen_contrast, draw_profile
 from .polarization import draw_polarization
 from .rose import draw_rose
-from .style import DOUBLE_COLUMN_IN, draw_small_print, draw_title, plain
+from .style import DOUBLE_COLUMN_IN, aspect, draw_small_print, draw_title, plain
 from .vectors import draw_vectors
 from .window import NOTE, Windows
 
-LOWEST_ASPECT, HIGHEST_ASPECT = 0.35, 1.25
-"""Height over width that an image panel may have; images longer than that leave space beside them."""
-
-
 MOST_EXTERNAL = 4
 """External profiles that one figure has room for."""
-
-
-def _aspect(analysis: Analysis) -> float:
-    """Height over width of the image as seen, within what a page can hold."""
-    ny, nx = analysis.micrograph.shape
-    size = analysis.micrograph.pixel_size
-    seen = ny * size.y_pm / (nx * size.x_pm) if size else ny / nx
-    return float(np.clip(seen, LOWEST_ASPECT, HIGHEST_ASPECT))
 
 
 def _figure(width_in: float, height_in: float) -> Figure:
@@ -41,16 +29,7 @@ def _figure(width_in: float, height_in: float) -> Figure:
 
 def _map_height_in(analysis: Analysis) -> float:
     """Height of a figure with one map and its explanations beside it."""
-    return max(4.9 * _aspect(analysis), 3.1) + 0.95
-
-
-def position_signal(analysis: Analysis) -> str:
-    """The signal that cation positions come from."""
-    asked = analysis.recipe.image.position_signal
-    signals = analysis.micrograph.signals
-    if asked in signals:
-        return asked
-    return "HAADF" if "HAADF" in signals else next(iter(signals))
+    return max(4.9 * aspect(analysis.micrograph), 3.1) + 0.95
 
 
 def bulk_from(analysis: Analysis) -> int | None:
@@ -69,7 +48,9 @@ def compose_columns(analysis: Analysis) -> Figure | None:
         return None
     signals = list(analysis.micrograph.signals)[:2]
     panel_in = 4.9 if len(signals) == 1 else (DOUBLE_COLUMN_IN - 2.0) / 2
-    figure = _figure(6.6 if len(signals) == 1 else DOUBLE_COLUMN_IN, max(panel_in * _aspect(analysis), 1.0) + 0.95)
+    figure = _figure(
+        6.6 if len(signals) == 1 else DOUBLE_COLUMN_IN, max(panel_in * aspect(analysis.micrograph), 1.0) + 0.95
+    )
     axes = figure.subplots(1, len(signals), squeeze=False, sharey=True)[0]
     for ax, signal in zip(axes, signals, strict=True):
         # where a signal shows the column, but what became of it in the end: a site may be measured in the other signal
@@ -93,7 +74,7 @@ def compose_displacement(analysis: Analysis) -> Figure | None:
         analysis.micrograph,
         analysis.displacement,
         interfaces=_interfaces(analysis),
-        signal=position_signal(analysis),
+        signal=analysis.position_signal,
         windows=_windows(analysis),
     )
     draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
@@ -125,7 +106,7 @@ def compose_components(analysis: Analysis) -> Figure | None:
         panels = [(interface.parallel, "parallel to the interface"), (interface.normal, "normal, outwards")]
     else:
         panels = [(np.array([1.0, 0.0]), "x component, right"), (np.array([0.0, 1.0]), "y component, down")]
-    figure = _figure(DOUBLE_COLUMN_IN, 0.45 * DOUBLE_COLUMN_IN * _aspect(analysis) + 1.45)
+    figure = _figure(DOUBLE_COLUMN_IN, 0.45 * DOUBLE_COLUMN_IN * aspect(analysis.micrograph) + 1.45)
     axes = figure.subplots(1, 2, sharey=True)
     for ax, (direction, label) in zip(axes, panels, strict=True):
         draw_component(
@@ -135,7 +116,7 @@ def compose_components(analysis: Analysis) -> Figure | None:
             direction,
             label,
             interface=interface,
-            signal=position_signal(analysis),
+            signal=analysis.position_signal,
             windows=analysis.vacancy_windows_nm,
         )
         ax.label_outer()
@@ -214,7 +195,7 @@ def compose_polarization(analysis: Analysis) -> Figure | None:
         analysis.micrograph,
         field,
         interfaces=_interfaces(analysis),
-        signal=position_signal(analysis),
+        signal=analysis.position_signal,
         windows=_windows(analysis),
     )
     draw_title(figure, f"Polarization, model {analysis.polarization_model}", analysis.micrograph.name)

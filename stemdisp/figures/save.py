@@ -18,6 +18,7 @@ from .composites import (
     compose_layers_beyond,
     compose_polarization,
 )
+from .maps import compose_maps
 from .style import STYLE
 
 PNG_DPI = 200
@@ -30,6 +31,7 @@ FIGURES: dict[str, Callable[[Analysis], Figure | None]] = {
     "layers_beyond": compose_layers_beyond,
     "directions": compose_directions,
     "polarization": compose_polarization,
+    "maps": compose_maps,
 }
 """File stem -> function that draws the figure, or returns None where the analysis did not come that far."""
 

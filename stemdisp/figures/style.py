@@ -12,6 +12,7 @@ from matplotlib.typing import RcKeyType
 
 from .. import __version__
 from ..model.analysis import Analysis
+from ..model.micrograph import Micrograph
 
 DOUBLE_COLUMN_IN = 7.2
 """Width of two journal columns (183 mm) in inches."""
@@ -58,6 +59,9 @@ FAINT = "#8c8c8c"
 MANY_MARKS = 3000
 """Above this many marks a drawing is stored as pixels inside an SVG, which would else grow to tens of megabytes."""
 
+LOWEST_ASPECT, HIGHEST_ASPECT = 0.35, 1.25
+"""Height over width that an image panel may have; images longer than that leave space beside them."""
+
 SMALL_PRINT_CHARACTERS = 20
 """Characters of the small print that fit into one inch of the widest usual font."""
 
@@ -83,6 +87,14 @@ def shorten(text: str, length: int = 60, *, end: bool = False) -> str:
         return f"{text[: length - 1].rstrip()}…"
     half = (length - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
+
+
+def aspect(micrograph: Micrograph) -> float:
+    """Height over width of an image as seen, within what a page can hold."""
+    ny, nx = micrograph.shape
+    size = micrograph.pixel_size
+    seen = ny * size.y_pm / (nx * size.x_pm) if size else ny / nx
+    return float(min(max(seen, LOWEST_ASPECT), HIGHEST_ASPECT))
 
 
 def size_in(ax: Axes) -> tuple[float, float]:

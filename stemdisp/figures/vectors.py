@@ -69,8 +69,12 @@ def cell_spacing_px(field: VectorField) -> float:
 
 def long_vector(field: VectorField) -> float:
     """A round length in the field's unit that nearly all vectors stay below."""
-    lengths = field.magnitude[field.valid]
-    longest = float(np.percentile(lengths, LONG_PERCENTILE)) if lengths.size else 0.0
+    return round_above(field.magnitude[field.valid])
+
+
+def round_above(sizes: Floats) -> float:
+    """A round number that nearly all of ``sizes`` (n,), positive ones, stay below."""
+    longest = float(np.percentile(sizes, LONG_PERCENTILE)) if sizes.size else 0.0
     return round_length(max(longest, 1e-6)) * (1 if longest < 1e-6 else _headroom(longest))
 
 

@@ -14,6 +14,9 @@ from ..model.fields import VectorField
 
 PM_PER_NM = 1000.0
 
+UNITS = {"percent": "%", "deg": "deg", "pm": "pm"}
+"""End of a map's name -> its unit; others have none."""
+
 Floats = NDArray[np.float64]
 
 
@@ -63,6 +66,10 @@ def _maps(analysis: Analysis) -> dict[str, tuple[str, Floats]]:
 
     add(analysis.displacement, ("dx_pm", "dy_pm", "magnitude_pm"))
     add(analysis.polarization, ("px_uC_cm2", "py_uC_cm2", "polarization_uC_cm2"))
+    if analysis.maps is not None:
+        for name, values in analysis.maps.arrays().items():
+            if "_std" not in name and np.isfinite(values).any():
+                found[name] = (UNITS.get(name.rsplit("_", 1)[-1], ""), values)
     return found
 
 
@@ -82,7 +89,8 @@ def to_hyperspy(analysis: Analysis) -> dict[str, Any]:
     Returns
     -------
     Signal name (HAADF ...) -> image with axes x and y; ``dx_pm, dy_pm, magnitude_pm, px_uC_cm2, py_uC_cm2,
-    polarization_uC_cm2`` -> (nk, nh) maps, NaN where there is no vector.  Maps of stages that did not run are left out.
+    polarization_uC_cm2`` and the names of :class:`~stemdisp.model.maps.Maps` without their errors -> (nk, nh) maps, NaN
+    where there is no value.  Maps of stages that did not run, and those without a single value, are left out.
 
     Raises
     ------

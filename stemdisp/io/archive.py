@@ -26,12 +26,14 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.dilution import Dilution
+from ..model.domains import Domains, Vortex, Wall
 from ..model.external import ExternalProfile, RankCorrelation
 from ..model.fields import Offset, VectorField
 from ..model.fit import Fit
 from ..model.headline import Direction, Estimate, Headline
 from ..model.interface import Interface
 from ..model.lattice import Lattice
+from ..model.maps import Maps
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from ..model.profile import Decay, Profile
 from ..model.quality import Check, Quality
@@ -50,6 +52,7 @@ NOUNS: dict[str, type[Any]] = {
             Decay,
             Dilution,
             Direction,
+            Domains,
             Estimate,
             ExternalProfile,
             Fit,
@@ -57,12 +60,13 @@ NOUNS: dict[str, type[Any]] = {
             InputFile,
             Interface,
             Lattice,
+            Maps,
             Material,
             Micrograph,
             Motif,
             Offset,
         ),
-        *(PixelSize, Profile, Quality, RankCorrelation, Side, Signal, UnitCells, Vacancies, VectorField),
+        *(PixelSize, Profile, Quality, RankCorrelation, Side, Signal, UnitCells, Vacancies, VectorField, Vortex, Wall),
     )
 }
 

@@ -168,6 +168,35 @@ def mean_displacement(analysis: Analysis) -> dict[str, Any] | None:
     }
 
 
+def maps(analysis: Analysis) -> dict[str, Any] | None:
+    """Of each map that has values: in how many cells, their median and the mean absolute deviation from it; then what
+    they are measured against. None where there are none."""
+    found = analysis.maps
+    if found is None:
+        return None
+    said: dict[str, Any] = {}
+    for name, values in found.arrays().items():
+        known = values[np.isfinite(values)]
+        if "_std" not in name and len(known):
+            median = float(np.median(known))
+            deviation = float(np.abs(known - median).mean())
+            said[name] = {"cells": len(known), "median": median, "mean_absolute_deviation": deviation}
+    return said | {"bulk_cells": int(found.bulk.sum()), "sentences": found.sentences}
+
+
+def domains(analysis: Analysis) -> dict[str, Any] | None:
+    """Domain walls and vortices; None where there is no displacement to look for them in."""
+    found = analysis.domains
+    if found is None:
+        return None
+    return {
+        "vortices": [vars(one) for one in found.vortices],
+        "walls": [{"rows": len(one.points_px)} | vars(one) for one in found.walls],
+        "component": found.component,
+        "sentence": found.sentence,
+    }
+
+
 def interface(analysis: Analysis) -> dict[str, Any] | None:
     """Where the edge of the crystal is; None where there is none."""
     found = analysis.interface
@@ -314,6 +343,8 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "other_side": plain(other_side(analysis)),
         "external": plain(external(analysis)),
         "dilution": None if analysis.dilution is None else plain(vars(analysis.dilution)),
+        "maps": plain(maps(analysis)),
+        "domains": plain(domains(analysis)),
         "checks": [plain(vars(check)) for check in checks],
         "warnings": list(analysis.warnings),
         "left_out": list(analysis.left_out),

@@ -18,6 +18,7 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.fields import VectorField
+from ..model.maps import NAMES as MAPS
 
 Table = dict[str, NDArray[Any]]
 
@@ -163,6 +164,7 @@ def cells_table(analysis: Analysis) -> Table:
         others |= {f"atom_d{axis}_pm": atoms.uv[:, i], f"atom_d{axis}_std_pm": atoms.std[:, i]}
     p_normal, p_parallel = _from_interface(analysis, polar)[3:]
     along = {"p_normal_uC_cm2": p_normal, "p_parallel_uC_cm2": p_parallel}
+    others |= analysis.maps.arrays() if analysis.maps is not None else dict.fromkeys(MAPS, np.full(n, np.nan))
     return table | others | {"side": _whole(side, side < 0)} | along
 
 

@@ -13,11 +13,13 @@ from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
 from .dilution import Dilution
+from .domains import Domains
 from .external import ExternalProfile
 from .fields import VectorField
 from .headline import Headline
 from .interface import Interface
 from .lattice import Lattice
+from .maps import Maps
 from .micrograph import Micrograph, PixelSize
 from .profile import Decay, Profile, numbers_of
 from .quality import Quality
@@ -56,6 +58,8 @@ class Analysis:
     models: Mapping[str, VectorField] = field(default_factory=dict)
     headlines: tuple[Headline | None, ...] = ()
     dilution: Dilution | None = None
+    maps: Maps | None = None
+    domains: Domains | None = None
     external: tuple[ExternalProfile, ...] = ()
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
@@ -78,23 +82,6 @@ class Analysis:
         return self.having(sides=(self.sides[number],), displacement=field, external=external, headlines=headlines)
 
     @property
-    def signal_names(self) -> tuple[str, str]:
-        """Signals that cation and oxygen positions come from; raises RecipeError where one is asked for that is not
-        there."""
-        image, signals = self.recipe.image, self.micrograph.signals
-        wanted = {"position_signal": image.position_signal, "oxygen_signal": image.oxygen_signal}
-        preferred = {"position_signal": ("HAADF", "ABF"), "oxygen_signal": ("ABF", "HAADF")}
-        names = {}
-        for key, choice in wanted.items():
-            if choice == "auto":
-                names[key] = next((name for name in preferred[key] if name in signals), next(iter(signals)))
-            elif choice in signals:
-                names[key] = choice
-            else:
-                raise RecipeError(f"[image] {key} = {choice}: {self.micrograph.name} has {', '.join(signals)} only")
-        return names["position_signal"], names["oxygen_signal"]
-
-    @property
     def polarization_model(self) -> str:
         """The model that the recipe names, or that of the crystal."""
         asked = self.recipe.polarization.model
@@ -107,17 +94,37 @@ class Analysis:
         """The pixel size that the lattice is looked for with."""
         return None if self.recipe.image.pixel_size_from == "lattice" else self.micrograph.pixel_size
 
+    @property
+    def headline(self) -> Headline | None:
+        """What stands out on the first side."""
+        return self.headlines[0] if self.headlines else None
+
+    @property
+    def position_signal(self) -> str:
+        """The signal that positions of cations come from; raises RecipeError where the recipe names one that is not
+        there."""
+        return self._signal("position_signal", self.recipe.image.position_signal, "HAADF", "ABF")
+
+    @property
+    def oxygen_signal(self) -> str:
+        """The same of oxygen."""
+        return self._signal("oxygen_signal", self.recipe.image.oxygen_signal, "ABF", "HAADF")
+
+    def _signal(self, field: str, choice: str, *preferred: str) -> str:
+        signals = self.micrograph.signals
+        if choice == "auto":
+            return next((name for name in preferred if name in signals), next(iter(signals)))
+        if choice not in signals:
+            raise RecipeError(f"[image] {field} = {choice}: {self.micrograph.name} has {', '.join(signals)} only")
+        return choice
+
+    @property
     def sized_by_lattice(self) -> Analysis:
         """With the pixel size that the lattice found gives, where the recipe wants that one."""
         if self.recipe.image.pixel_size_from != "lattice" or self.lattice is None:
             return self
         x, y = (float(size) for size in self.lattice.scale_pm)
         return self.having(micrograph=self.micrograph.with_pixel_size(PixelSize(x, y, "lattice")))
-
-    @property
-    def headline(self) -> Headline | None:
-        """What stands out on the first side."""
-        return self.headlines[0] if self.headlines else None
 
     @property
     def moving_signal(self) -> str:

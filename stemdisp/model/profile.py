@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
+STRAIN = tuple(f"strain_{way}_{what}percent" for way in ("normal", "parallel") for what in ("", "sem_"))
+"""Fields of a profile that are NaN unless given."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Profile:
     ``significant`` (1, 0) says for which layers that is believed. ``atom_`` are
     displacements of the moving atoms, where their columns hold others too. ``p_`` are components of the mean
     polarization. What is said of oxygen and of the expansion is that of
-    :class:`~stemdisp.model.vacancies.Vacancies`.
+    :class:`~stemdisp.model.vacancies.Vacancies`, of the strain across and along the interface, with the standard error
+    of its mean, that of :class:`~stemdisp.model.maps.Maps`.
     """
 
     layer: NDArray[np.int64]
@@ -56,6 +61,15 @@ class Profile:
     p_normal_sem_uC_cm2: Floats
     p_parallel_uC_cm2: Floats
     p_parallel_sem_uC_cm2: Floats
+    strain_normal_percent: Floats = field(default_factory=lambda: np.zeros(0))
+    strain_normal_sem_percent: Floats = field(default_factory=lambda: np.zeros(0))
+    strain_parallel_percent: Floats = field(default_factory=lambda: np.zeros(0))
+    strain_parallel_sem_percent: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        for name in STRAIN:
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(len(self), np.nan))
 
     def __len__(self) -> int:
         return len(self.layer)

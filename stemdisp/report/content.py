@@ -46,6 +46,8 @@ CAPTIONS = {
     "directions": "How many cells point where, petals by area; the line is their mean, at the rim if all agree.",
     "polarization": "Polarization under the model and charges named below the map; other models may give another size "
     "and another sign.",
+    "maps": "Strain and rotation of the reference lattice and brightness of the columns, cell by cell; white is the "
+    "bulk. Errors of single cells stand in the table of cells.",
 }
 """File stem of a figure -> what stands below it."""
 

@@ -14,7 +14,7 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
 from ..fitting.curve import dividing_curve
-from ..fitting.grid import Grid
+from ..fitting.grid import Grid, scatter
 from ..fitting.step import Step, find_step
 from ..flags import usable
 from ..model.cells import UnitCells
@@ -67,7 +67,7 @@ def boundary(columns: Columns, cells: UnitCells, lattice: Lattice, pixel_size: P
     if known.sum() < FEWEST_CELLS or not names:
         return None
     xy, values = cells.xy[known] * pixel_size.xy_pm, values[known]
-    noise = _noise(values, cells.hk[known])
+    noise = scatter(values, cells.hk[known])
     if not (noise > 0).all():
         return None
     layer = 0.5 * float(np.linalg.norm(lattice.cell * pixel_size.xy_pm, axis=1).mean())
@@ -115,18 +115,6 @@ def _area(xy: Floats, hk: Ints) -> Floats:
         vector[(ahead < 0) | (behind < 0)] = np.nan
         vectors.append(vector)
     return np.abs(vectors[0][:, 0] * vectors[1][:, 1] - vectors[0][:, 1] * vectors[1][:, 0])
-
-
-def _noise(values: Floats, hk: Ints) -> Floats:
-    """(F,) scatter from cell to next cell, which a jump hardly changes."""
-    grid, apart = Grid.of(hk), []
-    for step in ((1, 0), (0, 1)):
-        beside = grid.at(hk + np.array(step))
-        apart.append(values[beside >= 0] - values[beside[beside >= 0]])
-    between = np.concatenate(apart)
-    if not len(between):
-        return np.zeros(values.shape[1])
-    return np.asarray(1.4826 * np.median(np.abs(between), axis=0) / np.sqrt(2))
 
 
 def _beside(step: Step, xy: Floats, values: Floats, reach: float) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from ..fitting.discovery import discoveries, in_sequence
 from ..model.dilution import Dilution
 from ..model.fields import VectorField
 from ..model.interface import Interface
+from ..model.maps import Maps
 from ..model.profile import Profile
 from ..model.vacancies import Vacancies
 from ..recipe import LayersSection
@@ -53,8 +54,10 @@ def layers(
     vacancies: Vacancies | None,
     dilution: Dilution | None,
     recipe: LayersSection,
+    *,
+    maps: Maps | None = None,
 ) -> Profile:
-    """Mean, scatter and standard error of displacement and polarization per layer.
+    """Mean, scatter and standard error of displacement, polarization and strain per layer.
 
     A layer with fewer than ``minimum_cells`` has its ``n`` and no mean.
 
@@ -95,6 +98,7 @@ def layers(
         **values,
         **_atoms(values, dilution, vacancies),
         **polar,
+        **_strain(field, maps, interface, recipe.minimum_cells),
     )
 
 
@@ -135,6 +139,23 @@ def _atoms(values: dict[str, Floats], dilution: Dilution | None, vacancies: Vaca
         mean = values[f"{name}_pm"] / share
         found[f"atom_{name}_pm"] = mean
         found[f"atom_{name}_sem_pm"] = np.hypot(values[f"{name}_sem_pm"] / share, mean * std / share)
+    return found
+
+
+def _strain(field: VectorField, maps: Maps | None, interface: Interface, fewest: int) -> dict[str, Floats]:
+    """Mean strain across and along the interface and its standard error, of layers with enough cells that have one."""
+    if maps is None:
+        return {}
+    strain = np.stack([maps.e_normal_percent, maps.e_parallel_percent], axis=1)
+    known = np.isfinite(strain).all(axis=1)
+    chosen = [known & (interface.layer == n) for n in range(int(interface.layer.max(initial=-1)) + 1)]
+    scatter = _scatter(replace(field, offset_std=None), interface, strain, [c for c in chosen if c.sum() >= fewest])
+    found = {}
+    for i, name in enumerate(("normal", "parallel")):
+        own = [strain[one, i] if one.sum() >= fewest else np.full(2, np.nan) for one in chosen]
+        found[f"strain_{name}_percent"] = np.array([one.mean() for one in own])
+        sem = [float(one.std(ddof=1)) * np.sqrt(scatter.together[i] / len(one)) for one in own]
+        found[f"strain_{name}_sem_percent"] = np.array(sem)
     return found
 
 

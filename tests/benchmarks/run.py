@@ -26,6 +26,7 @@ import accuracy
 import crystals
 import engine
 import interfaces
+import maps
 import multislice_layers_table
 import numpy as np
 import tifffile
@@ -354,8 +355,8 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, others, robustness, speed, engines)
-    for part in (*parts, large):
+    parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, others, robustness)
+    for part in (*parts, speed, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 

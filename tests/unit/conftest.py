@@ -21,6 +21,7 @@ from stemdisp.model.side import Side
 from stemdisp.profile_entry import ProfileEntry
 from stemdisp.recipe import for_material
 from stemdisp.stages.external import external
+from stemdisp.stages.maps import maps
 
 PX_PM = 12.0
 NX, NY = 380, 340
@@ -191,6 +192,12 @@ def build_analysis() -> Analysis:
             InputFile("KTO111_ABF.tif", 517412, "cd" * 32, "tifffile"),
         ),
     )
+    noisy = columns.replace(
+        xy=columns.xy + np.random.default_rng(8).normal(0, 0.05, (len(columns), 2)),
+        amplitude_std=0.01 * columns.amplitude,
+        signal=lattice.motif.oxygen[columns.site].astype(np.int64),
+    )
+    assert micrograph.pixel_size
     return Analysis(
         micrograph,
         for_material("KTaO3", "1-10"),
@@ -202,6 +209,7 @@ def build_analysis() -> Analysis:
         sides=(Side(interface, profile=_profile(interface, field)),),
         displacement=field,
         polarization=polarization,
+        maps=maps(noisy, cells, lattice, field, interface, micrograph.pixel_size),
         quality=_quality(),
         notes=("One more crystal grain of 12 columns was seen and not analysed.",),
         seconds={"find": 0.21, "basis": 0.05, "assign": 0.11, "refine": 1.93, "layers": 0.02},

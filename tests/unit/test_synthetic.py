@@ -178,6 +178,43 @@ def test_every_site_can_have_a_displacement_of_its_own() -> None:
     np.testing.assert_array_equal(pixels(replace(plain, motion=replace(plain.motion, site_pm={}))), pixels(plain))
 
 
+@pytest.mark.parametrize("turned", [0.0, 90.0, 33.0])
+def test_a_wall_turns_the_displacement_round(turned) -> None:
+    motion = Motion(
+        pattern="wall", pattern_pm=20.0, pattern_width_A=3.0, pattern_at_A=(2.0, 9.0), uniform_pm=(1.0, 2.0)
+    )
+    view = View(shape=(300, 300), rotation_deg=turned)
+    scene = Scene(zone=(0, 0, 1), view=view, motion=motion)
+    truth = simulate(scene)[1]
+    moving = truth.site == "K"
+    assert (truth.displacement_pm[~moving] == 0).all()
+    # Right and up as seen where a points right.
+    a = np.array([np.cos(np.radians(turned)), -np.sin(np.radians(turned))])
+    b = np.array([a[1], -a[0]])
+    height = ((truth.ideal_xy - scene.centre) @ truth.to_pm / 100 @ a)[moving] - 2.0
+    moved = truth.displacement_pm[moving] - [1.0, 2.0]
+    np.testing.assert_allclose(moved @ b, 20 * np.tanh(height / 3), atol=1e-9)
+    np.testing.assert_allclose(moved @ a, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("turned", [0.0, 33.0])
+def test_a_vortex_runs_counter_clockwise_around_its_middle(turned) -> None:
+    motion = Motion(pattern="vortex", pattern_pm=20.0, pattern_width_A=5.0, pattern_at_A=(3.0, -2.0))
+    scene = Scene(zone=(0, 0, 1), view=View(shape=(300, 300), rotation_deg=turned), motion=motion)
+    truth = simulate(scene)[1]
+    moving = truth.site == "K"
+    middle = np.array([3.0, -2.0]) @ scene.turn
+    x, y = (((truth.ideal_xy - scene.centre) @ truth.to_pm / 100)[moving] - middle).T
+    distance = np.hypot(x, y)
+    # y points down: right of the middle it goes up.
+    expected = 20 * np.tanh(distance / 5) * np.stack([y, -x]) / distance
+    np.testing.assert_allclose(truth.displacement_pm[moving], expected.T, atol=1e-9)
+
+
+def test_without_a_pattern_its_numbers_do_not_matter() -> None:
+    np.testing.assert_array_equal(pixels(Scene(motion=Motion(pattern_pm=9.0))), pixels(Scene()))
+
+
 def test_jitter_moves_every_site_and_is_part_of_the_truth() -> None:
     truth = simulate(Scene(motion=Motion(jitter_pm=4), view=View(shape=(500, 500))))[1]
     assert truth.displacement_pm.std() == pytest.approx(4, rel=0.06)

@@ -13,6 +13,7 @@ from stemdisp.figures.columns import draw_columns
 from stemdisp.figures.components import draw_component
 from stemdisp.figures.composites import compose_components, compose_displacement, compose_polarization
 from stemdisp.figures.image import LARGEST_SIDE_PX, draw_image
+from stemdisp.figures.maps import compose_maps
 from stemdisp.figures.polarization import draw_polarization
 from stemdisp.figures.style import VACANCY_COLOUR
 from stemdisp.figures.vectors import draw_interface, draw_layer_numbers, draw_vectors, long_vector
@@ -105,6 +106,41 @@ def test_fields_of_zero_or_one_vector_have_a_scale(kto):
     draw_vectors(Figure().subplots(), kto.micrograph, field)
     nothing = replace(field, uv=np.full((1, 2), np.nan))
     draw_vectors(Figure().subplots(), kto.micrograph, nothing)
+
+
+def _drawn(figure):
+    """Label of the colour bar -> marks."""
+    marks = [one for ax in figure.axes for one in ax.collections if one.colorbar is not None and ax.images]
+    return {one.colorbar.ax.get_xlabel(): one for one in marks}
+
+
+def test_maps_of_the_lattice_show_what_there_is_around_the_bulk(kto):
+    drawn = _drawn(compose_maps(kto))
+    assert [label.split(" (")[0] for label in drawn] == [
+        *("strain along the interface", "strain across the interface", "rotation, counter-clockwise"),
+        *("intensity of K over bulk", "intensity of Ta over bulk", "length of bonds to O"),
+    ]
+    strain = kto.maps.e_normal_percent
+    known = np.isfinite(strain)
+    marks = drawn["strain across the interface (%)"]
+    np.testing.assert_array_equal(marks.get_array(), strain[known])
+    np.testing.assert_array_equal(marks.get_offsets(), kto.displacement.xy[known])
+    for label, one in drawn.items():
+        low, high = one.get_clim()
+        middle = (low + high) / 2
+        assert middle == pytest.approx(1 if "intensity" in label else 0 if "bonds" not in label else 141.0, abs=0.2)
+        assert np.mean((one.get_array() >= low) & (one.get_array() <= high)) > 0.9
+
+
+def test_without_an_interface_strain_is_drawn_along_the_axes_of_the_image(kto):
+    labels = " ".join(_drawn(compose_maps(replace(kto, sides=()))))
+    assert "along x" in labels and "along y" in labels and "xy" in labels and "interface" not in labels
+
+
+def test_maps_without_a_value_are_left_out(kto):
+    nothing = dict.fromkeys(kto.maps.arrays(), np.full(len(kto.cells), np.nan))
+    assert compose_maps(replace(kto, maps=replace(kto.maps, **nothing))) is None
+    assert compose_maps(replace(kto, maps=None)) is None
 
 
 def _bands(ax):

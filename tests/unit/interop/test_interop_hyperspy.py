@@ -37,7 +37,10 @@ def test_maps_hold_every_cell_at_its_index(kto: Analysis) -> None:
     assert set(found) == {
         *("HAADF", "ABF", "dx_pm", "dy_pm", "magnitude_pm"),
         *("px_uC_cm2", "py_uC_cm2", "polarization_uC_cm2"),
+        *("exx_percent", "eyy_percent", "exy_percent", "rotation_deg", "e_normal_percent", "e_parallel_percent"),
+        *("moving_intensity", "reference_intensity", "bond_pm", "oxygen_dx_pm", "oxygen_dy_pm"),
     }
+    assert found["exx_percent"].metadata.Signal.quantity == "exx_percent (%)"
     for name, values in (("dx_pm", moved.uv[:, 0]), ("magnitude_pm", moved.magnitude)):
         signal = found[name]
         h, k = signal.axes_manager.signal_axes

@@ -28,7 +28,9 @@ from stemdisp.io.recipe_toml import describe, to_toml
 from stemdisp.io.store import load, save, save_failure
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.columns import Columns
+from stemdisp.model.domains import Domains, Vortex, Wall
 from stemdisp.model.fields import VectorField
+from stemdisp.model.maps import NAMES
 from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from stemdisp.model.vacancies import Vacancies
 
@@ -504,6 +506,37 @@ class TestSummary:
         full = on_side(seen.having(external=()), profile=dataclasses.replace(eels.profile, vacancy_rich=nothing))
         found = json.loads((save(full, tmp_path / "full") / "summary.json").read_text())
         assert found["external"] == [] and found["oxygen"]["window_nm"] == []
+
+    def test_maps(self, tmp_path: Path, kto: Analysis) -> None:
+        found = json.loads((save(kto, tmp_path / "out") / "summary.json").read_text())["maps"]
+        assert kto.maps is not None
+        strain = kto.maps.exx_percent[np.isfinite(kto.maps.exx_percent)]
+        one = found["exx_percent"]
+        assert one["cells"] == len(strain) and one["median"] == pytest.approx(np.median(strain))
+        assert one["mean_absolute_deviation"] == pytest.approx(np.abs(strain - np.median(strain)).mean())
+        assert "c_over_a" not in found and any("c/a is left out" in said for said in found["sentences"])
+        assert found["bulk_cells"] == int(kto.displacement.offset_cells.sum())
+        with (tmp_path / "out" / "cells.csv").open(encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+        assert list(reader.fieldnames)[-1 - len(NAMES) :] == [*NAMES, "side"]
+        read = np.array([float(row["exx_percent"] or "nan") for row in rows])
+        np.testing.assert_allclose(read, kto.maps.exx_percent, rtol=1e-10)
+        assert {row["c_over_a"] for row in rows} == {""}
+        empty = tables.cells_table(kto.having(maps=None))
+        assert list(empty) == list(reader.fieldnames) and np.isnan(empty["exx_percent"]).all()
+
+    def test_domains(self, tmp_path: Path, kto: Analysis) -> None:
+        vortex = Vortex(np.array([10.0, 20.0]), np.full(2, np.nan), 1, "clockwise")
+        points = np.array([[30.0, 40.0], [30.0, 60.0]])
+        wall = Wall(points, points.mean(axis=0), np.array([1.0, 0.0]), 0.02, 0.05, 0.5, math.nan, 6.0)
+        seen = kto.having(domains=Domains((vortex,), (wall,), np.array([0.0, 1.0]), "by hand"))
+        same(seen, load(save(seen, tmp_path / "out")))
+        found = json.loads((tmp_path / "out" / "summary.json").read_text())["domains"]
+        (one,), (other,) = found["vortices"], found["walls"]
+        assert (one["xy_px"], one["std_px"], one["charge"], one["sense"]) == ([10, 20], [None, None], 1, "clockwise")
+        assert (other["rows"], other["point_px"], other["normal"]) == (2, [30, 50], [1, 0])
+        assert other["width_nm"] == 0.5 and other["width_std_nm"] is None and found["sentence"] == "by hand"
 
     def test_file_pixel_size_survives_the_users(self, tmp_path: Path, hard: Analysis) -> None:
         found = json.loads((save(hard, tmp_path / "out") / "summary.json").read_text())["calibration"]

@@ -9,6 +9,7 @@ from stemdisp.fitting.directions import rayleigh
 from stemdisp.model.dilution import Dilution
 from stemdisp.model.fields import VectorField
 from stemdisp.model.interface import Interface
+from stemdisp.model.maps import NAMES, Maps
 from stemdisp.recipe import LayersSection
 from stemdisp.stages.layers import layers
 
@@ -75,6 +76,21 @@ def test_rayleigh_is_uniform_where_directions_are() -> None:
     levels = [rayleigh(r, 12) for r in np.hypot(np.cos(angle).mean(axis=1), np.sin(angle).mean(axis=1))]
     for p in (0.01, 0.05, 0.5):
         assert np.mean(np.array(levels) <= p) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / 4000))
+
+
+def test_strain_of_a_layer_is_the_mean_of_its_cells() -> None:
+    field, edge = built()
+    nothing = np.full(len(UV), np.nan)
+    strain = np.array([1.0, 2.0, 3.0, 5.0, np.nan, 2.0, 9.0, 9.0])
+    known = dict.fromkeys(NAMES, nothing) | {"e_normal_percent": strain, "e_parallel_percent": -strain}
+    given = Maps(**known, bulk=np.ones(len(UV), dtype=bool))
+    found = layers(field, None, edge, None, None, LayersSection(minimum_cells=2), maps=given)
+    # A cell without a displacement has a strain all the same.
+    np.testing.assert_allclose(found.strain_normal_percent, [2.0, np.nan, np.nan])
+    np.testing.assert_allclose(found.strain_parallel_percent, [-2.0, np.nan, np.nan])
+    np.testing.assert_allclose(found.strain_normal_sem_percent, [strain[[0, 1, 2, 5]].std(ddof=1) / 2, np.nan, np.nan])
+    without = layers(field, None, edge, None, None, LayersSection(minimum_cells=2))
+    assert np.isnan(without.strain_normal_percent).all() and len(without.strain_normal_percent) == 3
 
 
 def test_no_cell_in_any_layer() -> None:

@@ -1,0 +1,102 @@
+"""Small maps of what the lattice says beside each other: strain, rotation, brightness, c/a, bonds."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from ..model.analysis import Analysis
+from ..model.maps import Maps
+from .components import Colours, draw_values
+from .style import DOUBLE_COLUMN_IN, aspect, draw_small_print, draw_title
+from .vectors import round_above
+
+Floats = NDArray[np.float64]
+
+PANELS = (
+    ("e_parallel_percent", "strain along the interface (%)"),
+    ("e_normal_percent", "strain across the interface (%)"),
+    ("exx_percent", "strain along x (%)"),
+    ("eyy_percent", "strain along y (%)"),
+    ("exy_percent", "shear strain xy (%)"),
+    ("rotation_deg", "rotation, counter-clockwise (°)"),
+    ("moving_intensity", "intensity of {moving} over bulk"),
+    ("reference_intensity", "intensity of {reference} over bulk"),
+    ("c_over_a", "c/a"),
+    ("bond_pm", "length of bonds to O (pm)"),
+)
+"""Map -> what stands below its colour bar."""
+
+WITH_INTERFACE, WITHOUT = ("e_parallel_percent", "e_normal_percent"), ("exx_percent", "eyy_percent", "exy_percent")
+"""Maps of strain that are drawn where there is an interface, and where there is none."""
+
+SMALLEST = 1e-3
+"""Smallest range of colours, in the map's unit: below it nothing differs."""
+
+TICKS = 4
+"""Steps of a colour bar at most: more do not fit below a small map."""
+
+BESIDE = 3
+"""Maps in a row."""
+
+
+def _shown(analysis: Analysis, maps: Maps) -> list[tuple[str, str]]:
+    """Maps that have values, and their labels."""
+    left_out = WITHOUT if analysis.interface is not None else WITH_INTERFACE
+    arrays, cells = maps.arrays(), analysis.cells
+    names = {} if cells is None else {"moving": cells.moving_site, "reference": cells.reference_site}
+    return [
+        (name, label.format(**names))
+        for name, label in PANELS
+        if name not in left_out and np.isfinite(arrays[name]).any()
+    ]
+
+
+def _colours(name: str, label: str, values: Floats, maps: Maps) -> Colours:
+    """The middle colour is zero or the bulk's; what has no zero of its own says so."""
+    known = np.isfinite(values)
+    middle = 1.0 if name.endswith("intensity") else 0.0
+    if name in ("c_over_a", "bond_pm"):
+        bulk = known & maps.bulk if (known & maps.bulk).any() else known
+        middle = float(np.median(values[bulk]))
+        label = f"{label}, bulk {middle:.4g}"
+    return Colours(label, max(round_above(np.abs(values[known] - middle)), SMALLEST), middle)
+
+
+def compose_maps(analysis: Analysis) -> Figure | None:
+    """Maps of strain, rotation, intensities, and of c/a and bonds where they exist."""
+    maps, field = analysis.maps, analysis.displacement
+    shown = [] if maps is None or analysis.cells is None else _shown(analysis, maps)
+    if maps is None or field is None or not shown:
+        return None
+    rows = -(-len(shown) // BESIDE)
+    figure = Figure(
+        figsize=(DOUBLE_COLUMN_IN, rows * (0.29 * DOUBLE_COLUMN_IN * aspect(analysis.micrograph) + 0.75) + 0.7),
+        layout="constrained",
+    )
+    axes = figure.subplots(rows, BESIDE, squeeze=False, sharex=True, sharey=True).ravel()
+    for number, (ax, (name, label)) in enumerate(zip(axes, shown, strict=False)):
+        values = maps.arrays()[name]
+        colours = _colours(name, label, values, maps)
+        marks = draw_values(
+            ax,
+            analysis.micrograph,
+            field,
+            values,
+            colours,
+            interface=analysis.interface,
+            signal=analysis.position_signal,
+        )
+        if marks.colorbar is not None:
+            marks.colorbar.locator = MaxNLocator(TICKS)
+        ax.label_outer()
+        if number + BESIDE >= len(shown):
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel("x (px)")
+    for ax in axes[len(shown) :]:
+        ax.remove()
+    draw_title(figure, "Lattice", analysis.micrograph.name)
+    draw_small_print(figure, analysis, *(f"{said}." for said in maps.sentences))
+    return figure

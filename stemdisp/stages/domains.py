@@ -1,0 +1,176 @@
+"""Find domain walls and vortices in the displacement.
+
+Vectors are means over a cell and its eight neighbours, and only those count that stand above what single cells scatter
+by: an undisplaced crystal, however noisy, has neither.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fitting.domains import BLOCK, Crossing, centre, chains, crossings, fit_wall, groups, smoothed, windings
+from ..fitting.grid import Grid, scatter
+from ..model.cells import UnitCells
+from ..model.domains import Domains, Vortex, Wall
+from ..model.fields import VectorField
+from ..model.lattice import Lattice
+from ..model.micrograph import PixelSize
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Sense = Literal["clockwise", "counter-clockwise", "outwards", "inwards", "none"]
+
+ABOVE = 4.0
+"""Standard errors that the mean of a cell and its neighbours has to be long: by chance one of 3000 is."""
+
+FARTHEST = 6.0
+"""Cells on either side of a wall that its width is fitted on."""
+
+ROWS_TOGETHER = 3.0
+"""Rows that a place on a wall is told by, as each vector is a mean over three."""
+
+CELLS_TOGETHER = 1.5
+"""By how much the variance of a mean of 16 cells exceeds that of independent ones, as neighbours share reference
+columns: 1.4 where those are as uncertain as the moving one, and the misfit shows less."""
+
+PM_PER_NM = 1000.0
+
+SENTENCE = (
+    "walls and vortices are looked for in means over a cell and its eight neighbours, where these are longer than "
+    f"{ABOVE:g} standard errors; a uniform displacement that was not subtracted shifts both"
+)
+
+
+def domains(field: VectorField, cells: UnitCells, lattice: Lattice, pixel_size: PixelSize) -> Domains:
+    """180-degree walls and vortices of a displacement.
+
+    Parameters
+    ----------
+    field
+        M displacements in pm.
+    cells, lattice
+        The (h, k) of their cells, and which way h and k run.
+    pixel_size
+        Width and height of a pixel.
+
+    Returns
+    -------
+    Domains
+        Walls that at least five rows of cells cross, and points that the vectors of twelve cells around them wind
+        around, each ordered from left to right.
+    """
+    known = field.valid
+    uv, xy, hk = field.uv[known], field.xy[known], cells.hk[known]
+    vectors, count = smoothed(uv, hk)
+    spread = float((scatter(uv, hk) ** 2).mean())
+    own = smoothed(np.trace(field.cov[known], axis1=1, axis2=2)[:, None] / 2, hk)[0][:, 0]
+    variance = np.maximum(own, spread) / np.maximum(count, 1)
+    clear = (vectors**2).sum(axis=1) > ABOVE**2 * variance
+    component = _component(vectors[clear])
+    frame = _Frame(xy * pixel_size.xy_pm, hk, pixel_size, lattice.cell * pixel_size.xy_pm)
+    vortices = _vortices(frame, uv, vectors, clear)
+    walls = [wall for along in (0, 1) for wall in _walls(frame, uv @ component, (vectors, clear), component, along)]
+    return Domains(
+        tuple(sorted(vortices, key=lambda one: tuple(one.xy_px))),
+        tuple(sorted(walls, key=lambda one: tuple(one.point_px))),
+        component,
+        SENTENCE,
+    )
+
+
+class _Frame:
+    """Places (n, 2) of cells in pm and their indices (n, 2)."""
+
+    def __init__(self, xy: Floats, hk: Ints, pixel_size: PixelSize, cell: Floats) -> None:
+        self.xy, self.hk, self.cell, self.pm = xy, hk, cell, pixel_size.xy_pm
+        self.grid = Grid.of(hk)
+
+    def at(self, hk: Floats) -> Floats:
+        """(m, 2) places in pm of fractional indices (m, 2), from the cells on both sides."""
+        low = np.floor(hk).astype(np.int64)
+        part = hk - low
+        step = (part > 0).astype(np.int64)
+        one, other = self.grid.at(low), self.grid.at(low + step)
+        share = part.max(axis=1, keepdims=True)
+        return np.asarray((1 - share) * self.xy[one] + share * self.xy[other])
+
+
+def _component(vectors: Floats) -> Floats:
+    """(2,) unit vector along which vectors (n, 2) are longest, right or down; right where there are none."""
+    if not len(vectors):
+        return np.array([1.0, 0.0])
+    axis = np.linalg.eigh(vectors.T @ vectors)[1][:, 1]
+    return np.asarray(axis * (1.0 if axis[0] + 1e-9 * axis[1] >= 0 else -1.0))
+
+
+def _vortices(frame: _Frame, uv: Floats, vectors: Floats, clear: Mask) -> list[Vortex]:
+    plaquettes, number = windings(vectors, clear, frame.hk)
+    # From h towards k is clockwise as seen or not: angles of the vectors are counted from x towards y.
+    number = number * int(np.sign(np.linalg.det(frame.cell)))
+    found = []
+    for rows in groups(plaquettes, number):
+        middle = plaquettes[rows].mean(axis=0) + 0.5
+        near = frame.grid.at(np.rint(middle - 0.5).astype(np.int64) + BLOCK)
+        near = near[near >= 0]
+        place, std, charge = frame.xy[near].mean(axis=0), np.full(2, np.nan), int(number[rows[0]])
+        fitted = centre(frame.xy[near], uv[near])
+        sense: Sense = "none"
+        if fitted is not None and np.abs((fitted[0] - place) @ np.linalg.inv(frame.cell)).max() < 2:
+            place, std = fitted[0], fitted[1] * np.sqrt(CELLS_TOGETHER)
+            sense = _sense(fitted[2]) if charge > 0 else "none"
+        found.append(Vortex(place / frame.pm, std / frame.pm, charge, sense))
+    return found
+
+
+def _sense(gradient: Floats) -> Sense:
+    """Which way a linear field runs around its middle; y points down, so that from x to y is clockwise."""
+    curl, growth = gradient[1, 0] - gradient[0, 1], gradient[0, 0] + gradient[1, 1]
+    if abs(curl) >= abs(growth):
+        return "clockwise" if curl > 0 else "counter-clockwise"
+    return "outwards" if growth > 0 else "inwards"
+
+
+def _walls(frame: _Frame, values: Floats, seen: tuple[Floats, Mask], component: Floats, along: int) -> list[Wall]:
+    """Walls that rows of cells along h (0) or k (1) cross more steeply than the others do."""
+    found = []
+    for chain in chains(crossings(*seen, frame.hk, component, along)):
+        order = [1, 0] if along else [0, 1]
+        places = frame.at(np.array([(one.place, one.row) for one in chain])[:, order])
+        middle = places.mean(axis=0)
+        tangent = np.linalg.svd(places - middle, full_matrices=False)[2][0]
+        normal = np.array([-tangent[1], tangent[0]])
+        steep = np.abs(frame.cell @ normal) / np.linalg.norm(frame.cell, axis=1)
+        if int(steep[1] > steep[0]) != along:
+            continue
+        towards = frame.cell[along] if chain[0].rising else -frame.cell[along]
+        normal = normal if normal @ towards > 0 else -normal
+        found.append(_wall(frame, values, places, normal, chain, along))
+    return found
+
+
+def _wall(frame: _Frame, values: Floats, places: Floats, normal: Floats, chain: list[Crossing], along: int) -> Wall:
+    off = (places - places.mean(axis=0)) @ normal
+    scatter_pm = float(np.sqrt((off**2).sum() / max(len(off) - 2, 1)))
+    x, y = [], []
+    for one, place in zip(chain, places, strict=True):
+        cells = frame.hk[:, 1 - along] == one.row
+        cells &= np.abs(frame.hk[:, along] - one.place) <= min(one.reach, FARTHEST)
+        x.append((frame.xy[cells] - place) @ normal)
+        y.append(values[cells])
+    cell_pm = float(np.abs(frame.cell[along] @ normal))
+    fitted = fit_wall(np.concatenate(x), np.concatenate(y), cell_pm)
+    width = (np.nan,) * 3 if fitted is None else (fitted.width, fitted.width_std, fitted.amplitude)
+    return Wall(
+        points_px=places / frame.pm,
+        point_px=places.mean(axis=0) / frame.pm,
+        normal=normal,
+        position_std_nm=scatter_pm * float(np.sqrt(ROWS_TOGETHER / len(off))) / PM_PER_NM,
+        scatter_nm=scatter_pm / PM_PER_NM,
+        width_nm=width[0] / PM_PER_NM,
+        width_std_nm=width[1] / PM_PER_NM,
+        amplitude_pm=width[2],
+    )
