@@ -63,8 +63,8 @@ def polar(gradient: Floats) -> tuple[Floats, Floats]:
     F = stretch x rotation.
 
     >>> stretch, angle = polar(np.array([[[0.0, -1.02], [1.0, 0.0]]]))
-    >>> stretch.round(6).tolist(), angle.round(6).tolist()
-    ([[[1.02, 0.0], [0.0, 1.0]]], [1.570796])
+    >>> np.diag(stretch[0]).round(6).tolist(), angle.round(6).tolist()
+    ([1.02, 1.0], [1.570796])
     """
     angle = np.arctan2(gradient[:, 1, 0] - gradient[:, 0, 1], gradient[:, 0, 0] + gradient[:, 1, 1])
     cosine, sine = np.cos(angle), np.sin(angle)
