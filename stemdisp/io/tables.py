@@ -162,10 +162,9 @@ def cells_table(analysis: Analysis) -> Table:
     atoms = analysis.dilution.undone(moved) if analysis.dilution is not None else _vectors(None, n)
     for i, axis in enumerate("xy"):
         others |= {f"atom_d{axis}_pm": atoms.uv[:, i], f"atom_d{axis}_std_pm": atoms.std[:, i]}
-    p_normal, p_parallel = _from_interface(analysis, polar)[3:]
-    along = {"p_normal_uC_cm2": p_normal, "p_parallel_uC_cm2": p_parallel}
+    others["p_normal_uC_cm2"], others["p_parallel_uC_cm2"] = _from_interface(analysis, polar)[3:]
     others |= analysis.maps.arrays() if analysis.maps is not None else dict.fromkeys(MAPS, np.full(n, np.nan))
-    return table | others | {"side": _whole(side, side < 0)} | along
+    return table | others | {"side": _whole(side, side < 0)}
 
 
 def _from_interface(analysis: Analysis, moved: VectorField) -> tuple[NDArray[Any], ...]:
