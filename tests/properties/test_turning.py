@@ -134,8 +134,23 @@ def _compare_profiles(before: Analysis, after: Analysis, turn: Turn) -> None:
     a, b = before.profile, after.profile
     assert a is not None and b is not None
     for name, values in a.arrays().items():
-        sign = -1 if turn.mirrored and name in ("parallel_pm", "atom_parallel_pm") else 1
+        sign = -1 if turn.mirrored and name in ("parallel_pm", "atom_parallel_pm", "p_parallel_uC_cm2") else 1
         np.testing.assert_allclose(b.arrays()[name], sign * values, rtol=1e-5, atol=2e-5, err_msg=name)
+
+
+def _compare_headlines(before: Analysis, after: Analysis, turn: Turn) -> None:
+    """The same name of the direction, and by every model, the sum over all atoms too, the same polarization, turned."""
+    a, b = before.headline, after.headline
+    assert a is not None and b is not None and a.direction is not None and b.direction is not None
+    assert (b.direction.indices, b.direction.normal) == (a.direction.indices, a.direction.normal)
+    assert b.direction.off_deg == pytest.approx(a.direction.off_deg, abs=1e-4)
+    assert [one.model for one in b.estimates] == [one.model for one in a.estimates]
+    for one, other in zip(a.estimates, b.estimates, strict=True):
+        np.testing.assert_allclose(other.vector, one.vector @ turn.matrix, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(other.cov, turn.matrix.T @ one.cov @ turn.matrix, rtol=1e-4, atol=1e-5)
+    for model, field in before.models.items():
+        lengths = [np.sort(one.magnitude[one.valid]) for one in (field, after.models[model])]
+        np.testing.assert_allclose(*lengths, rtol=1e-4, atol=1e-4)
 
 
 def _turns(shot: Any, name: str) -> None:
@@ -157,6 +172,7 @@ def _turns(shot: Any, name: str) -> None:
     _compare_vectors(before, after, turn, partner)
     _compare_interfaces(before, after, turn, partner)
     _compare_profiles(before, after, turn)
+    _compare_headlines(before, after, turn)
 
 
 @pytest.mark.parametrize("name", TURNS)
