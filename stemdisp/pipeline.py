@@ -305,8 +305,8 @@ def _external(analysis: Analysis, device: Device) -> Analysis:
 def _quality(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice and analysis.cells
     crystal = (analysis.columns, analysis.lattice, analysis.micrograph.pixel_size, analysis.cells)
-    first = analysis.by_signal[analysis.columns.signals[0]]
-    return analysis.having(quality=quality(*crystal, analysis.displacement, analysis.signal_shift_px, first))
+    signals = (analysis.signal_shift_px, analysis.by_signal)
+    return analysis.having(quality=quality(*crystal, analysis.displacement, *signals))
 
 
 STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {

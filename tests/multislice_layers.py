@@ -28,6 +28,10 @@ STORE = Path(__file__).parent / "multislice_layers.npz"
 CASES = {"along": "25 pm in the plane", "outward": "25 pm out of the plane", "still": "nothing"}
 """Names of the stored interfaces, and by what the K of their outermost layer are displaced."""
 
+STORED = (*CASES, "tilted")
+"""All that is stored: in the last K are displaced as in the first, nothing is missing, the crystal is tilted by 2 mrad
+about the upright axis."""
+
 CONTRAST: dict[str, Literal[1, -1]] = {"HAADF": 1, "ABF": -1}
 SOURCE_A = 0.8
 PIXEL_PM = 10.0
@@ -106,7 +110,7 @@ def micrograph(case: str, dose: float | None, seed: int = 0) -> Micrograph:
     for number, (name, contrast) in enumerate(CONTRAST.items()):
         image = _clean(case, name)
         if dose is not None:
-            draw = np.random.default_rng([seed, number, list(CASES).index(case), round(dose)])
+            draw = np.random.default_rng([seed, number, STORED.index(case), round(dose)])
             image = draw.poisson(np.clip(image, 0, 1) * dose * (PIXEL_PM / 100) ** 2)
         signals[name] = Signal(name, image.astype(np.float32 if dose is None else np.uint16), contrast)
     return Micrograph(f"{case}, {dose}, seed {seed}", signals, PixelSize(PIXEL_PM, PIXEL_PM, origin="file"))

@@ -25,7 +25,7 @@ def parts(crystal):
         "cells": cells(columns, lattice),
         "displacement": None,
         "shifts": {},
-        "first": columns,
+        "by_signal": {"HAADF": columns},
     }
 
 
@@ -95,10 +95,10 @@ def test_sites_that_the_first_signal_does_not_resolve(parts) -> None:
     columns = parts["columns"]
     shoulders = np.where(columns.of_site("K"), int(Flag.UNRESOLVED), 0)
     first = columns.replace(flags=columns.flags | shoulders)
-    empty = check(parts, "unresolved_K", columns=first, first=first)
+    empty = check(parts, "unresolved_K", columns=first, by_signal={"HAADF": first})
     assert empty.value == columns.of_site("K").sum() and empty.warn and "left without a position" in empty.sentence
     both = columns.replace(signals=("HAADF", "ABF"), signal=np.ones(len(columns), dtype=np.int64))
-    found = quality(**(parts | {"columns": both, "first": first}))
+    found = quality(**(parts | {"columns": both, "by_signal": {both.signals[0]: first}}))
     named = [c for c in found.checks if c.name.startswith("unresolved")]
     assert [c.name for c in named] == ["unresolved_K"] and "all positions come from ABF" in named[0].sentence
 
@@ -131,7 +131,7 @@ def test_a_pixel_size_is_held_against_the_axes_that_the_crystal_has(crystal) -> 
     strained = replace(lattice, motif=replace(lattice.motif, material=material))
     for off, warned in ((1.042, False), (0.98, False), (1.08, True), (0.94, True)):
         size = PixelSize(10.0 * off, 10.0, "file")
-        found = quality(columns, strained, size, cells(columns, lattice), None, {}, columns)
+        found = quality(columns, strained, size, cells(columns, lattice), None, {}, {"HAADF": columns})
         assert bool([text for text in found.warnings if "along x a pixel" in text]) == warned
 
 
@@ -140,3 +140,22 @@ def test_columns_that_stand_close_to_brighter_ones(parts) -> None:
     for width, warned in ((3.0, False), (9.0, True)):
         found = check(parts, "overlap", columns=columns.replace(sigma=np.full((len(columns), 2), width)))
         assert found.warn == warned and "widths from Ta columns in HAADF" in found.sentence
+
+
+@pytest.mark.parametrize(("shift_pm", "moved_pm", "called"), [(4.0, 0.0, True), (0.5, 0.0, False), (4.0, 40.0, False)])
+def test_abf_off_haadf_is_a_tilt_unless_mixed_columns_explain_it(parts, shift_pm, moved_pm, called) -> None:
+    columns, found = parts["columns"], parts["cells"]
+    draw = np.random.default_rng(3)
+    xy = columns.xy + draw.normal(0, 0.02, columns.xy.shape)
+    xy[found.moving] += [shift_pm / 10, 0.0]
+    n = len(found)
+    uv = np.tile([moved_pm, 0.0], (n, 1))
+    field = VectorField("pm", found.xy, uv, np.tile(np.eye(2), (n, 1, 1)))
+    signals = {"HAADF": columns, "ABF": columns.replace(xy=xy)}
+    tilt = check(parts, "tilt_proxy", displacement=field, by_signal=signals)
+    assert tilt.warn == called and tilt.value == pytest.approx(shift_pm, abs=0.4) and 0 < tilt.std < 0.2
+    assert ("tilt of the crystal" in tilt.sentence) == called
+
+
+def test_of_one_signal_there_is_no_tilt_proxy(parts) -> None:
+    assert all(one.name != "tilt_proxy" for one in quality(**parts).checks)
