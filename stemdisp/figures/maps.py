@@ -25,7 +25,7 @@ PANELS = (
     ("moving_intensity", "intensity of {moving} over bulk"),
     ("reference_intensity", "intensity of {reference} over bulk"),
     ("c_over_a", "c/a"),
-    ("bond_pm", "length of bonds to O (pm)"),
+    ("bond_pm", "bonds to O (pm)"),
 )
 """Map -> what stands below its colour bar."""
 

@@ -60,9 +60,10 @@ def quality(
     ``pixel_size`` and ``displacement`` may be missing.
     """
     checks = [
-        *_calibration(lattice, pixel_size),
+        *_calibration(columns, lattice, pixel_size),
         *_offset(displacement),
         *_tilt(cells, displacement, by_signal, pixel_size),
+        *_model(columns, cells, pixel_size),
     ]
     checks += [
         *_shifts(shifts),
@@ -73,25 +74,45 @@ def quality(
     return Quality(tuple(checks))
 
 
-def _calibration(lattice: Lattice, pixel_size: PixelSize | None) -> list[Check]:
+def _calibration(columns: Columns, lattice: Lattice, pixel_size: PixelSize | None) -> list[Check]:
     found = []
     material = lattice.motif.material
+    stretch, turn = _distortion_std(columns, lattice)
     if pixel_size is not None:
-        for axis, size, measured in zip("xy", pixel_size.xy_pm, lattice.scale_pm, strict=True):
+        for axis, size, measured, std in zip("xy", pixel_size.xy_pm, lattice.scale_pm, stretch, strict=True):
             off = float(measured / size - 1)
+            error = "" if std is None else f" +- {100 * std:.2g}"
             sentence = (
                 f"along {axis} a pixel is {size:.4g} pm ({pixel_size.origin}) and {measured:.4g} pm by the lattice of "
-                f"{material.name}: {100 * abs(off):.1f} % {'more' if off > 0 else 'less'}"
+                f"{material.name}: {100 * abs(off):.1f}{error} % {'more' if off > 0 else 'less'}"
             )
             # A crystal that is no cube shows its own axes, not those of the cube of its volume.
             low, high = sorted(1 / (1 + strain) - 1 for strain in material.strain)
             warn = not low - CALIBRATION_TOLERANCE <= off <= high + CALIBRATION_TOLERANCE
             if warn:
                 sentence += "; check the calibration, or pass --pixel-size lattice"
-            found.append(Check(f"pixel_size_{axis}", 100 * off, None, "%", sentence, warn))
+            found.append(
+                Check(f"pixel_size_{axis}", 100 * off, None if std is None else 100 * std, "%", sentence, warn)
+            )
     shear = lattice.shear_deg
-    sentence = f"the scan's axes are {90 - shear:.2f} degrees apart, seen from the lattice"
-    return [*found, Check("shear", shear, None, "deg", sentence)]
+    error = "" if turn is None else f" +- {turn:.2g}"
+    sentence = f"the scan's axes are {90 - shear:.2f}{error} degrees apart, seen from the lattice"
+    return [*found, Check("shear", shear, turn, "deg", sentence)]
+
+
+def _distortion_std(columns: Columns, lattice: Lattice) -> tuple[tuple[float | None, float | None], float | None]:
+    """Relative standard deviation of a pixel's width and height by the lattice, and that (degrees) of its axes' angle,
+    from how the reference columns scatter about their places and over the image."""
+    rows = columns.of_site(lattice.motif.material.reference) & columns.usable
+    if rows.sum() < FEWEST_CELLS + 3:
+        return (None, None), None
+    off = columns.xy[rows] - lattice.position(columns.hk[rows], columns.site[rows])
+    scatter, spread = off.std(axis=0, ddof=3), columns.xy[rows].std(axis=0) * np.sqrt(rows.sum())
+    if not (spread > 0).all():
+        return (None, None), None
+    slopes = scatter / spread
+    turn = float(np.degrees(np.hypot(scatter[0] / spread[1], scatter[1] / spread[0])))
+    return (float(slopes[0]), float(slopes[1])), turn
 
 
 def _offset(field: VectorField | None) -> list[Check]:
@@ -128,6 +149,23 @@ def _mean(field: VectorField) -> list[Check]:
         f"{max(level, LOWEST_LEVEL):.1g}{' or less' if level < LOWEST_LEVEL else ''} (Rayleigh)"
     )
     return [Check("mean_displacement", size, error, "pm", sentence)]
+
+
+def _model(columns: Columns, cells: UnitCells, pixel_size: PixelSize | None) -> list[Check]:
+    """What another model of the columns makes of the displacements."""
+    if pixel_size is None:
+        return []
+    other = (columns.xy_sys[cells.moving] - cells.gather(columns.xy_sys).mean(axis=1)) * pixel_size.xy_pm
+    other = other[np.isfinite(other).all(axis=1)]
+    if len(other) < FEWEST_CELLS:
+        return []
+    size = float(np.sqrt((other**2).sum(axis=1).mean()))
+    mean = other.mean(axis=0)
+    sentence = (
+        f"with another model of the columns displacements are others by {size:.1f} pm rms, all alike by "
+        f"({mean[0]:.1f}, {mean[1]:.1f}) pm (right, down): an error that their standard deviations do not contain"
+    )
+    return [Check("model_bias", size, None, "pm", sentence, size > LARGE_OFFSET_PM)]
 
 
 def _tilt(

@@ -118,7 +118,7 @@ def test_maps_of_the_lattice_show_what_there_is_around_the_bulk(kto):
     drawn = _drawn(compose_maps(kto))
     assert [label.split(" (")[0] for label in drawn] == [
         *("strain along the interface", "strain across the interface", "rotation, counter-clockwise"),
-        *("intensity of K over bulk", "intensity of Ta over bulk", "length of bonds to O"),
+        *("intensity of K over bulk", "intensity of Ta over bulk", "bonds to O"),
     ]
     strain = kto.maps.e_normal_percent
     known = np.isfinite(strain)

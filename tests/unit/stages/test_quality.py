@@ -159,3 +159,29 @@ def test_abf_off_haadf_is_a_tilt_unless_mixed_columns_explain_it(parts, shift_pm
 
 def test_of_one_signal_there_is_no_tilt_proxy(parts) -> None:
     assert all(one.name != "tilt_proxy" for one in quality(**parts).checks)
+
+
+def test_errors_of_the_distortion_are_those_of_fits(parts, crystal) -> None:
+    """Scatter of the lattice's own stretch and shear over images whose columns stand 0.3 px off at random."""
+    lattice, columns = crystal(n=9)
+    found, draw = [], np.random.default_rng(5)
+    for _ in range(40):
+        xy = columns.xy + draw.normal(0, 0.3, columns.xy.shape)
+        moved = columns.replace(xy=xy)
+        rows = columns.of_site("Ta")
+        terms = np.column_stack([np.ones(rows.sum()), columns.hk[rows] + lattice.motif.fractions[columns.site[rows]]])
+        origin, a, b = np.linalg.lstsq(terms, xy[rows], rcond=None)[0]
+        fitted = replace(lattice, origin=origin, a=a, b=b)
+        changes = {"columns": moved, "lattice": fitted, "by_signal": {"HAADF": moved}}
+        found.append([(c.value, c.std) for c in (check(parts, n, **changes) for n in ("pixel_size_x", "shear"))])
+    values, stds = np.array(found, dtype=float).transpose(2, 0, 1)
+    assert values.std(axis=0) == pytest.approx(stds.mean(axis=0), rel=0.35)
+
+
+def test_what_another_model_says_is_told(parts) -> None:
+    columns, found = parts["columns"], parts["cells"]
+    other = np.zeros_like(columns.xy)
+    other[found.moving] = [0.3, 0.4]
+    bias = check(parts, "model_bias", columns=columns.replace(xy_sys=other))
+    assert bias.value == pytest.approx(5.0) and "(3.0, 4.0) pm" in bias.sentence
+    assert all(one.name != "model_bias" for one in quality(**parts).checks)
