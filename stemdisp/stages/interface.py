@@ -43,6 +43,9 @@ FULL_PLANE = 0.25
 LEVEL = 1.0
 """Layers by which an edge may rise from end to end and still follow its plane."""
 
+ONE_PLANE = 0.85
+"""Share of the outermost columns, single missing ones filled in, that lie in one plane where an edge follows it."""
+
 BY_HAND_DEG = 5.0
 """Angle to its plane up to which a line drawn through two points is meant to follow it."""
 
@@ -204,9 +207,28 @@ def _side(crystal: _Crystal, edge: Edge) -> Interface:
         )
     angle = np.degrees(np.arctan2(abs(rise[0]), run[0]))
     seen = height_over(chain, crystal.places[:, 0])
-    if (edge.kind == "drawn" and len(chain) == 2 and angle <= BY_HAND_DEG) or np.ptp(seen) <= LEVEL * crystal.spacing:
+    by_hand = edge.kind == "drawn" and len(chain) == 2 and angle <= BY_HAND_DEG
+    if by_hand or np.ptp(seen) <= LEVEL * crystal.spacing or (edge.kind == "outline" and _on_one_plane(crystal, chain)):
         return _along_plane(crystal, edge, seen)
     return _in_steps(crystal, edge, chain)
+
+
+def _on_one_plane(crystal: _Crystal, chain: Floats) -> bool:
+    """Whether most of the outermost reference columns lie in one plane: single ones may be missing, and the next ones
+    are seen in their place."""
+    from scipy.ndimage import median_filter
+
+    rows = crystal.rows_of(crystal.cations[0])
+    along, across = crystal.places[rows].T
+    rows = rows[across < height_over(chain, along) + crystal.spacing]
+    if not len(rows):
+        return False
+    along = crystal.places[rows, 0]
+    bins = np.arange(chain[0, 0], chain[-1, 0], crystal.repeat) + 0.5 * crystal.repeat
+    tops = _running_top(along, crystal.heights[rows], crystal.repeat, bins).round(3)
+    return bool(
+        np.unique(median_filter(tops, 3, mode="nearest"), return_counts=True)[1].max(initial=0) >= ONE_PLANE * len(bins)
+    )
 
 
 def _along_plane(crystal: _Crystal, edge: Edge, seen: Floats) -> Interface:

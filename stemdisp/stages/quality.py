@@ -81,10 +81,10 @@ def _calibration(columns: Columns, lattice: Lattice, pixel_size: PixelSize | Non
     if pixel_size is not None:
         for axis, size, measured, std in zip("xy", pixel_size.xy_pm, lattice.scale_pm, stretch, strict=True):
             off = float(measured / size - 1)
-            error = "" if std is None else f" +- {100 * std:.2g}"
+            error = "" if std is None else f" (+- {100 * std:.2g} %)"
             sentence = (
                 f"along {axis} a pixel is {size:.4g} pm ({pixel_size.origin}) and {measured:.4g} pm by the lattice of "
-                f"{material.name}: {100 * abs(off):.1f}{error} % {'more' if off > 0 else 'less'}"
+                f"{material.name}: {100 * abs(off):.1f} % {'more' if off > 0 else 'less'}{error}"
             )
             # A crystal that is no cube shows its own axes, not those of the cube of its volume.
             low, high = sorted(1 / (1 + strain) - 1 for strain in material.strain)
