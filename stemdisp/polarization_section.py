@@ -46,6 +46,12 @@ class PolarizationSection(Section):
         le=1.5,
     )
 
+    def model_of(
+        self, material: materials.Material
+    ) -> Literal["moving_site", "reference_site", "kappa", "full", "none"]:
+        """The model that is named, or the preset of the crystal."""
+        return material.polarization if self.model == "material" else self.model
+
     @field_validator("born_charges")
     @classmethod
     def _plausible(cls, value: dict[str, tuple[float, float]] | None) -> dict[str, tuple[float, float]] | None:

@@ -84,10 +84,8 @@ class Analysis:
     @property
     def polarization_model(self) -> str:
         """The model that the recipe names, or that of the crystal."""
-        asked = self.recipe.polarization.model
-        if asked == "material" and self.lattice is not None:
-            return self.lattice.motif.material.polarization
-        return asked
+        asked = self.recipe.polarization
+        return asked.model if self.lattice is None else asked.model_of(self.lattice.motif.material)
 
     @property
     def known_pixel_size(self) -> PixelSize | None:

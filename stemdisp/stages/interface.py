@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations, product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,7 +176,7 @@ def interface(
         except StageError:
             return tuple(sides)
         if len(np.unique(other.layer[other.layer >= 0])) >= FEWEST_LAYERS:
-            sides.append(other)
+            sides.append(replace(other, sentence=f"as the first side has it, {other.sentence}"))
     return tuple(sides)
 
 
@@ -366,13 +365,14 @@ def _interface(
     """With what all edges have in common; ``chain`` (P, 2) is (along, across) in pm."""
     if not (layer >= 0).any():
         raise StageError("the interface leaves no unit cell on its inner side; check [interface] line and plane")
-    common: dict[str, Any] = {"normal": crystal.normal, "plane": crystal.plane, "spacing_pm": crystal.spacing}
     return Interface(
         curve=chain @ crystal.axes.T / crystal.pixel_size.xy_pm,
+        normal=crystal.normal,
+        plane=crystal.plane,
+        spacing_pm=crystal.spacing,
         layer=np.where(layer >= 0, layer, -1),
         distance_nm=distance_pm / 1000,
         position_std_nm=std_nm if edge.std_nm is None else edge.std_nm,
         origin="recipe" if edge.kind == "drawn" else "automatic",
         sentence=edge.sentence,
-        **common,
     )

@@ -47,8 +47,7 @@ def polarization(
         None where the recipe asks for no polarization. NaN everywhere, with the reason as the ``assumption``, where a
         number that the model needs is neither in the recipe nor in the crystal's table.
     """
-    material = motif.material
-    model = material.polarization if recipe.model == "material" else recipe.model
+    model = recipe.model_of(motif.material)
     if model == "none":
         return None
     if model == "full":
@@ -66,7 +65,7 @@ def alternatives(
 ) -> dict[str, VectorField]:
     """Model -> polarization as :func:`polarization` has it, of every model whose numbers are known; a charge or kappa
     that the recipe gives counts for its own model alone."""
-    own = motif.material.polarization if recipe.model == "material" else recipe.model
+    own = recipe.model_of(motif.material)
     if own == "none":
         return {}
     found: dict[str, VectorField] = {}
