@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-
-STRAIN = tuple(f"strain_{way}_{what}percent" for way in ("normal", "parallel") for what in ("", "sem_"))
-"""Fields of a profile that are NaN unless given."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +57,10 @@ class Profile:
     p_normal_sem_uC_cm2: Floats
     p_parallel_uC_cm2: Floats
     p_parallel_sem_uC_cm2: Floats
-    strain_normal_percent: Floats = field(default_factory=lambda: np.zeros(0))
-    strain_normal_sem_percent: Floats = field(default_factory=lambda: np.zeros(0))
-    strain_parallel_percent: Floats = field(default_factory=lambda: np.zeros(0))
-    strain_parallel_sem_percent: Floats = field(default_factory=lambda: np.zeros(0))
-
-    def __post_init__(self) -> None:
-        for name in STRAIN:
-            if not len(getattr(self, name)):
-                object.__setattr__(self, name, np.full(len(self), np.nan))
+    strain_normal_percent: Floats
+    strain_normal_sem_percent: Floats
+    strain_parallel_percent: Floats
+    strain_parallel_sem_percent: Floats
 
     def __len__(self) -> int:
         return len(self.layer)

@@ -145,7 +145,8 @@ def _atoms(values: dict[str, Floats], dilution: Dilution | None, vacancies: Vaca
 def _strain(field: VectorField, maps: Maps | None, interface: Interface, fewest: int) -> dict[str, Floats]:
     """Mean strain across and along the interface and its standard error, of layers with enough cells that have one."""
     if maps is None:
-        return {}
+        names = [f"strain_{name}_{end}percent" for name in ("normal", "parallel") for end in ("", "sem_")]
+        return dict.fromkeys(names, np.full(int(interface.layer.max(initial=-1)) + 1, np.nan))
     strain = np.stack([maps.e_normal_percent, maps.e_parallel_percent], axis=1)
     known = np.isfinite(strain).all(axis=1)
     chosen = [known & (interface.layer == n) for n in range(int(interface.layer.max(initial=-1)) + 1)]

@@ -127,6 +127,7 @@ def _profile(interface: Interface, field: VectorField) -> Profile:
             "p_normal_sem_uC_cm2": 0.36 * q.std() / max(n, 1) ** 0.5,
             "p_parallel_uC_cm2": 0.36 * p.mean(),
             "p_parallel_sem_uC_cm2": 0.36 * p.std() / max(n, 1) ** 0.5,
+            **{f"strain_{way}_{what}percent": np.nan for way in ("normal", "parallel") for what in ("", "sem_")},
         }
         for name, value in row.items():
             values.setdefault(name, []).append(value)
