@@ -43,6 +43,7 @@ _HOME = {
     "recipe_from_cif": "io.cif",
     "save": "io.store",
     "simulate": "synthetic",
+    "stale": "pipeline",
     "steps": "pipeline",
     "to_atomap": "interop.atomap",
     "to_hyperspy": "interop.hyperspy",
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from .model.lattice import Lattice
     from .model.micrograph import Micrograph, PixelSize, Signal
     from .model.profile import Profile
-    from .pipeline import analyse, steps
+    from .pipeline import analyse, stale, steps
     from .recipe import Recipe
     from .recipe import for_material as recipe_for
     from .recipe import load as load_recipe

@@ -51,6 +51,8 @@ from .stages.vacancies import vacancies
 NO_LAYERS = "no layers are counted"
 """Begins the sentence that says why."""
 
+UNSIZED = "no pixel size is known: positions stay in px and there is no displacement in pm; pass a pixel size in pm"
+
 MOST_CRYSTALS = 6
 """Crystals in one image after which no more are looked for."""
 
@@ -111,10 +113,8 @@ def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
     if not counts:
         return ()
     crystals = "another crystal" if len(counts) == 1 else f"{len(counts)} other crystals"
-    return (
-        f"{crystals} in view, of {', '.join(map(str, counts))} columns; only the largest, of {analysed} columns, is "
-        "analysed",
-    )
+    sizes = ", ".join(map(str, counts))
+    return (f"{crystals} in view, of {sizes} columns; only the largest, of {analysed} columns, is analysed",)
 
 
 def _refine(analysis: Analysis, device: Device) -> Analysis:
@@ -331,14 +331,16 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
 """Stage name -> what it does, and the recipe sections that only it and later stages depend on."""
 
 
-def _first_stale(recipe: Recipe, start: Analysis | None, micrograph: Micrograph) -> int:
-    """Number of the first stage whose result ``start`` cannot give."""
-    if start is None or start.quality is None or not start.micrograph.shows_the_same(micrograph):
-        return 0
-    for number, (_, sections) in enumerate(STAGES.values()):
-        if any(getattr(recipe, s) != getattr(start.recipe, s) for s in sections):
-            return number
-    return len(STAGES)
+def stale(micrograph: Micrograph, recipe: Recipe, start: Analysis | None) -> tuple[str, ...]:
+    """Names of the stages whose results ``start``, an earlier analysis of the same image, cannot give: from the first
+    that did not run, or whose recipe sections differ, to the last."""
+    names = tuple(STAGES)
+    if start is None or not start.micrograph.shows_the_same(micrograph):
+        return names
+    for number, (name, (_, sections)) in enumerate(STAGES.items()):
+        if name not in start.seconds or any(getattr(recipe, s) != getattr(start.recipe, s) for s in sections):
+            return names[number:]
+    return ()
 
 
 def steps(
@@ -346,8 +348,8 @@ def steps(
 ) -> Iterator[tuple[str, Analysis]]:
     """Run the stages one after another, yielding (stage name, what is known after it).
 
-    ``start`` is an earlier, finished analysis of the same image: stages whose recipe sections did not change, nor those
-    before them, are not run again (and not yielded).
+    ``start`` is an earlier analysis of the same image, finished or not: stages that ran then, and whose recipe sections
+    did not change, nor those before them, are not run again (and not yielded).
 
     Raises
     ------
@@ -355,18 +357,17 @@ def steps(
         A stage cannot honestly go on; what it said before remains with the caller.
     """
     place = backend.choose(device)
-    first = _first_stale(recipe, start, micrograph)
     names = list(STAGES)
+    first = len(names) - len(stale(micrograph, recipe, start))
     if start is None or first == 0:
         analysis = Analysis(micrograph, recipe, device=place.name)
     else:
-        analysis = start.having(recipe=recipe)
-    if first <= names.index("refine"):
+        # What ran later than the first stage that is stale does not count as done.
+        done = {name: start.seconds[name] for name in names[:first]}
+        analysis = start.having(recipe=recipe, seconds=done)
+    if first == 0 or (first <= names.index("refine") and analysis.by_signal):
         unknown = recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file"
-        said = (
-            "no pixel size is known: positions stay in px and there is no displacement in pm; pass a pixel size in pm",
-        )
-        analysis = analysis.having(notes=said if unknown and micrograph.pixel_size is None else ())
+        analysis = analysis.having(notes=(UNSIZED,) if unknown and micrograph.pixel_size is None else ())
         # ``refine`` put its own columns and lattice in the place of those it and ``assign`` start from.
         for name in names[1:first]:
             analysis = STAGES[name][0](analysis, place)
