@@ -20,7 +20,7 @@ FILES = sorted(LIBRARY.rglob("*.py"))
 
 FLOORS = (
     ("errors",),
-    ("backend", "flags", "materials"),
+    ("backend", "flags", "materials", "pulse"),
     ("crystal", "fitting", "section"),
     ("dipole", "direction", "polarization_section", "profile_entry", "structure"),
     ("recipe",),
@@ -34,7 +34,7 @@ FLOORS = (
 )
 """Modules and packages from the ground up; each may import from floors below its own."""
 
-ONLY = {"fitting": {"backend", "errors"}}
+ONLY = {"fitting": {"backend", "errors", "pulse"}}
 """Packages that may import even less: the numerics know no microscopy."""
 
 HOMES = {
