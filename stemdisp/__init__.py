@@ -23,6 +23,7 @@ _HOME = {
     "Interface": "model.interface",
     "Lattice": "model.lattice",
     "Micrograph": "model.micrograph",
+    "Patch": "patch",
     "PixelSize": "model.micrograph",
     "Profile": "model.profile",
     "ReadError": "errors",
@@ -37,6 +38,7 @@ _HOME = {
     "analyse": "pipeline",
     "load": "io.store",
     "load_recipe": "recipe",
+    "model_patch": "patch",
     "read": "io.read",
     "recipe_for": "recipe",
     "read_profile": "io.external",
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from .model.lattice import Lattice
     from .model.micrograph import Micrograph, PixelSize, Signal
     from .model.profile import Profile
+    from .patch import Patch, model_patch
     from .pipeline import analyse, stale, steps
     from .recipe import Recipe
     from .recipe import for_material as recipe_for

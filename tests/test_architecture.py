@@ -27,7 +27,7 @@ FLOORS = (
     ("model",),
     ("scene",),
     ("interop", "io", "specimen", "stages"),
-    ("bound", "figures", "pipeline", "synthetic"),
+    ("bound", "figures", "patch", "pipeline", "synthetic"),
     ("doctor", "options", "report"),
     ("batch",),
     ("cli",),
