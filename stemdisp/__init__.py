@@ -38,6 +38,7 @@ _HOME = {
     "load": "io.store",
     "load_recipe": "recipe",
     "read": "io.read",
+    "read_frames": "io.read",
     "recipe_for": "recipe",
     "read_profile": "io.external",
     "recipe_from_cif": "io.cif",
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from .interop.hyperspy import to_hyperspy
     from .io.cif import recipe_from_cif
     from .io.external import read_profile
-    from .io.read import read
+    from .io.read import read, read_frames
     from .io.store import load, save
     from .model.analysis import Analysis
     from .model.cells import UnitCells
