@@ -40,6 +40,7 @@ _HOME = {
     "load_recipe": "recipe",
     "model_patch": "patch",
     "read": "io.read",
+    "read_frames": "io.read",
     "recipe_for": "recipe",
     "read_profile": "io.external",
     "recipe_from_cif": "io.cif",
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from .interop.hyperspy import to_hyperspy
     from .io.cif import recipe_from_cif
     from .io.external import read_profile
-    from .io.read import read
+    from .io.read import read, read_frames
     from .io.store import load, save
     from .model.analysis import Analysis
     from .model.cells import UnitCells

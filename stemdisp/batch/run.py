@@ -118,22 +118,39 @@ def draw(analysis: Analysis, folder: Path, record: dict[str, object], *, figures
     write_report(analysis, paths, folder / REPORT, record=record)
 
 
-def _run_one(one: ImageSet, folder: Path, recipe: Recipe, options: Options, at: Callable[[str], None]) -> str:
-    """Analyse one image set and write its folder; the sentence that says what came out."""
+def write_result(
+    analysis: Analysis,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    table: Literal["csv", "parquet"] = "csv",
+    figures: bool = True,
+    started: datetime | None = None,
+) -> Path:
+    """Write the result folder of an analysis with its figures and its report, as ``stemdisp run`` leaves it.
+
+    Parameters and errors are those of :func:`stemdisp.save`; without ``figures`` the report has none.  Returns the
+    folder.
+    """
     from ..io.provenance import provenance
     from ..io.store import save
 
+    return save(
+        analysis,
+        folder,
+        overwrite=overwrite,
+        table=table,
+        extras=lambda new: draw(analysis, new, provenance(analysis, started), figures=figures),
+        started=started,
+    )
+
+
+def _run_one(one: ImageSet, folder: Path, recipe: Recipe, options: Options, at: Callable[[str], None]) -> str:
+    """Analyse one image set and write its folder; the sentence that says what came out."""
     started = datetime.now(UTC)
     analysis = _analyse(one, recipe, options, at)
     at("write")
-    save(
-        analysis,
-        folder,
-        overwrite=True,
-        table=options.table,
-        extras=lambda new: draw(analysis, new, provenance(analysis, started), figures=options.figures),
-        started=started,
-    )
+    write_result(analysis, folder, overwrite=True, table=options.table, figures=options.figures, started=started)
     return describe(analysis)
 
 

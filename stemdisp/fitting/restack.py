@@ -40,6 +40,25 @@ def _parts(size: int, step: int) -> tuple[slice, slice]:
     return slice(max(0, step), size + min(0, step)), slice(max(0, -step), size - max(0, step))
 
 
+def taken_back(frame: NDArray[Any], shift: Floats) -> Floats:
+    """A frame (ny, nx) taken back by its shift (x, y) in px: what was at p + shift is at p, NaN where it does not look."""
+    from scipy.ndimage import binary_dilation
+
+    whole = np.rint(shift)
+    rest = shift - whole
+    seen = np.isfinite(frame)
+    image = filled(frame)
+    if rest.any():
+        image = _by_fraction(image, -rest)
+        # Half of what was filled in leaks into the pixels beside it.
+        seen = seen if seen.all() else ~binary_dilation(~seen, np.ones((3, 3), dtype=bool))
+    rows, columns = (_parts(n, -int(step)) for n, step in zip(frame.shape, whole[::-1], strict=True))
+    here, there = (rows[0], columns[0]), (rows[1], columns[1])
+    back = np.full(frame.shape, np.nan)
+    back[here] = np.where(seen[there], image[there], np.nan)
+    return back
+
+
 def aligned_mean(frames: Sequence[NDArray[Any]], shifts: Floats, least: float) -> Floats:
     """The mean of frames taken back by their shifts.
 
@@ -56,21 +75,11 @@ def aligned_mean(frames: Sequence[NDArray[Any]], shifts: Floats, least: float) -
     -------
     (ny, nx) mean, NaN where too few frames look.
     """
-    from scipy.ndimage import binary_dilation
-
     total, count = np.zeros(frames[0].shape), np.zeros(frames[0].shape)
     for frame, shift in zip(frames, shifts, strict=True):
-        whole = np.rint(shift)
-        rest = shift - whole
-        seen = np.isfinite(frame)
-        image = filled(frame)
-        if rest.any():
-            image = _by_fraction(image, -rest)
-            # Half of what was filled in leaks into the pixels beside it.
-            seen = seen if seen.all() else ~binary_dilation(~seen, np.ones((3, 3), dtype=bool))
-        rows, columns = (_parts(n, -int(step)) for n, step in zip(frame.shape, whole[::-1], strict=True))
-        here, there = (rows[0], columns[0]), (rows[1], columns[1])
-        total[here] += np.where(seen[there], image[there], 0)
-        count[here] += seen[there]
+        back = taken_back(frame, shift)
+        seen = np.isfinite(back)
+        np.add(total, back, out=total, where=seen)
+        count += seen
     enough = (count > 0) & (count >= least * len(frames))
     return np.divide(total, count, out=np.full_like(total, np.nan), where=enough)

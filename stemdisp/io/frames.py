@@ -22,6 +22,9 @@ SMALLEST_SIDE = 32
 LEAST_SEEN = 0.5
 """Smallest part of the frames that a pixel must be seen in; further out there is more noise than the fit is told."""
 
+LARGEST_KEPT = 2**30
+"""Bytes of aligned frames that are kept; 256 frames of 1024 x 1024."""
+
 TOGETHER_PX = 1.0
 """Stacks of two files are taken as recorded together where their own shifts agree this well."""
 
@@ -38,6 +41,53 @@ class GreyImage:
     frames: int
     notes: tuple[str, ...]
     shifts: Floats | None = None
+
+
+class AlignedFrames:
+    """The frames of a stack on the pixels of its average, as an array (F, ny, nx) of which each frame is made when it
+    is asked for.
+
+    Frames that were left out of the average are as stored, and so are all of them where nothing was aligned; pixels
+    that a frame does not see are NaN.  What was made is kept as long as it takes no more than :data:`LARGEST_KEPT`.
+    """
+
+    ndim = 3
+
+    def __init__(self, frames: Frames, shifts: Floats | None) -> None:
+        self._frames, self._shifts = frames, shifts
+        self._kept: dict[int, NDArray[Any]] = {}
+        self.shape = (len(frames), *frames.shape)
+        self.dtype = np.dtype(frames[0].dtype if shifts is None else _kept_type(frames[0]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        first, *within = key if isinstance(key, tuple) else (key,)
+        which = np.arange(len(self))[first]
+        if which.ndim == 0:
+            return self._frame(int(which))[tuple(within)]
+        made = np.empty((len(which), *self.shape[1:]), self.dtype)
+        for i, number in enumerate(which):
+            made[i] = self._frame(int(number))
+        return made[(slice(None), *within)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All frames at once."""
+        return np.asarray(self[:], dtype=dtype)
+
+    def _frame(self, i: int) -> NDArray[Any]:
+        from ..fitting.restack import taken_back
+
+        if i not in self._kept:
+            frame = self._frames[i]
+            shift = None if self._shifts is None else self._shifts[i]
+            back = frame if shift is None or not np.isfinite(shift).all() else taken_back(frame, shift)
+            if len(self._kept) * back.size * self.dtype.itemsize >= LARGEST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[i] = back.astype(self.dtype)
+            self._kept[i].setflags(write=False)
+        return self._kept[i]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from ..errors import ReadError
 from ..model.micrograph import Micrograph, PixelSize, Signal
 from . import calibration
 from .detectors import CONTRAST
-from .frames import Choice, combined
+from .frames import AlignedFrames, Choice, combined
 from .pairs import common_name
 from .signals import Found, choose, find
 from .sources import open_source
@@ -101,6 +101,33 @@ def read(
     CalibrationError
         For a ``pixel_size`` outside 0.5 to 200 pm.
     """
+    return read_frames(*sources, pixel_size=pixel_size, name=name, frames=frames, titles=titles)[0]
+
+
+def read_frames(
+    *sources: Any,
+    pixel_size: float | tuple[float, float] | None = None,
+    name: str | None = None,
+    frames: Choice = "align",
+    titles: Mapping[str, str] | None = None,
+) -> tuple[Micrograph, dict[str, AlignedFrames]]:
+    """Read images of one area as :func:`read` does, and the frames of their stacks.
+
+    Parameters
+    ----------
+    sources, pixel_size, name, frames, titles
+        As of :func:`read`.
+
+    Returns
+    -------
+    The micrograph, and for each signal that is a stack its frames (F, ny, nx) on the pixels of the micrograph: aligned
+    as they were for the average, one after the other when they are asked for.
+
+    Raises
+    ------
+    ReadError, CalibrationError
+        As :func:`read`.
+    """
     if not sources:
         raise ReadError("nothing to read; pass paths of image files or HyperSpy signals")
     user = None if pixel_size is None else calibration.of_user(pixel_size)
@@ -114,7 +141,7 @@ def read(
         notes.add(*(f"{one.where}: {note}" for note in one.raw.notes), *images[key].notes)
     size, facts = _pixel_size(chosen.signals.values(), user, notes)
     first = next(iter(chosen.signals.values()))
-    return Micrograph(
+    micrograph = Micrograph(
         name=name or common_name([source.words or source.record.name for source in opened]),
         signals={key: Signal(key, image.pixels, CONTRAST[key]) for key, image in images.items()},
         pixel_size=size,
@@ -124,3 +151,5 @@ def read(
         metadata={"title": one_line(first.raw.title), **first.raw.facts, **facts},
         frame_shifts_px=next((image.shifts for image in images.values() if image.shifts is not None), None),
     )
+    series = {key: AlignedFrames(stack, images[key].shifts) for key, stack in stacks.items() if len(stack) > 1}
+    return micrograph, series

@@ -134,3 +134,45 @@ def test_memory() -> None:
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True, timeout=300)
     print(done.stdout)
     assert float(done.stdout) < 7
+
+
+def test_frames_are_given_as_they_went_into_the_average(tmp_path: Path, scene: np.ndarray) -> None:
+    stack = frames(scene)
+    stack[3] = 7
+    path = write(tmp_path / "a.hspy", HAADF=stack, ABF=stack.max() - stack)
+    micrograph, aligned = stemdisp.read_frames(path)
+    assert list(aligned) == ["HAADF", "ABF"]
+    found = aligned["HAADF"]
+    assert (found.shape, found.ndim, found.dtype, len(found)) == ((5, 120, 130), 3, np.float32, 5)
+    used = np.asarray(found)[[0, 1, 2, 4]]
+    image = micrograph.signals["HAADF"].image
+    np.testing.assert_allclose(np.nanmean(used, axis=0)[np.isfinite(image)], image[np.isfinite(image)], rtol=1e-6)
+    np.testing.assert_array_equal(found[3], stack[3])  # left out of the average: as it is stored
+    np.testing.assert_array_equal(image, stemdisp.read(path).signals["HAADF"].image)
+
+
+def test_frames_are_taken_like_an_array(tmp_path: Path, scene: np.ndarray) -> None:
+    found = stemdisp.read_frames(write(tmp_path / "a.hspy", HAADF=frames(scene)))[1]["HAADF"]
+    whole = np.asarray(found)
+    for key in (-1, (2, slice(3, 9), slice(None)), slice(1, 4), (slice(None), 4), ([0, 2], slice(5)), (1, 2, 3)):
+        np.testing.assert_array_equal(found[key], whole[key])
+    with pytest.raises(IndexError):
+        _ = found[5]
+
+
+def test_only_so_many_frames_are_kept(
+    tmp_path: Path, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = stemdisp.read_frames(write(tmp_path / "a.hspy", HAADF=frames(scene)))[1]["HAADF"]
+    monkeypatch.setattr("stemdisp.io.frames.LARGEST_KEPT", 2 * found[0].nbytes)
+    whole = np.asarray(found)
+    assert list(found._kept) == [3, 4]
+    np.testing.assert_array_equal(found[0], whole[0])
+
+
+def test_frames_that_were_not_aligned_are_as_stored(tmp_path: Path, scene: np.ndarray) -> None:
+    stack = frames(scene)
+    path = write(tmp_path / "a.hspy", HAADF=stack)
+    for how in ("average", 2):
+        np.testing.assert_array_equal(stemdisp.read_frames(path, frames=how)[1]["HAADF"], stack)
+    assert stemdisp.read_frames(write(tmp_path / "b.hspy", HAADF=stack[:1]))[1] == {}
