@@ -35,7 +35,9 @@ def adopted(layer: Image) -> tuple[Micrograph, tuple[Path, ...], Analysis | None
     if layer.rgb:
         raise ReadError(f"{layer.name} is a colour picture; open the microscope's own file")
     if layer.ndim != 2:
-        raise ReadError(f"{layer.name} has {layer.ndim} dimensions; open the file with napari-stemdisp, or one image of it")
+        raise ReadError(
+            f"{layer.name} has {layer.ndim} dimensions; open the file with napari-stemdisp, or one image of it"
+        )
     if path is not None:
         # The same numbers as on the command line: from the file itself.
         return stemdisp.read(path), (path,), None

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QMessageBox, QPushButton, QWidget
 from stemdisp import StemdispError
+from stemdisp.batch.run import write_result
 
 from .session import Session
-from .writer import write_folder
 
 SCALE = 2
 """Pixels of an exported canvas per pixel of the screen."""
@@ -19,9 +19,7 @@ SCALE = 2
 class ExportBox(QWidget):
     """Buttons of the last step."""
 
-    def __init__(
-        self, session: Session, viewer: Viewer, say: Callable[[str, str], None], parent: QWidget
-    ) -> None:
+    def __init__(self, session: Session, viewer: Viewer, say: Callable[[str, str], None], parent: QWidget) -> None:
         super().__init__(parent)
         self.session, self.viewer, self.say = session, viewer, say
         layout = QGridLayout(self)
@@ -45,6 +43,11 @@ class ExportBox(QWidget):
         if chosen:
             self.save_to(Path(chosen))
 
+    def _may_replace(self, folder: Path) -> bool:
+        """Whether the user agrees that an earlier result goes."""
+        asked = QMessageBox.question(self, "Result folder", f"{folder} exists. Replace it?")
+        return bool(asked == QMessageBox.StandardButton.Yes)
+
     def save_to(self, parent: Path) -> Path | None:
         """Write the result folder into ``parent``, as ``stemdisp run -o parent`` does."""
         analysis = self.session.analysis
@@ -52,8 +55,10 @@ class ExportBox(QWidget):
             self.say("Run all steps first: a result folder holds what follows from the recipe.", "warning")
             return None
         folder = parent / analysis.micrograph.name
+        if folder.exists() and not self._may_replace(folder):
+            return None
         try:
-            write_folder(analysis, folder)
+            write_result(analysis, folder, overwrite=True)
         except (StemdispError, OSError) as error:
             self.say(str(error), "error")
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from napari.layers import Image
@@ -30,8 +29,8 @@ from .preview import LivePreview
 from .results import Results
 from .session import Session
 from .step_box import StepBox
-from .steps import BY_KEY, STEPS, step_of
 from .step_forms import fill
+from .steps import BY_KEY, STEPS, step_of
 from .view_box import ViewBox
 from .worker import Runner, Work
 
@@ -201,7 +200,7 @@ class Panel(QWidget):
             self.runner.cancel()
             return
         if self.session.due(last):
-            self._start(lambda: self.session.work(last), len(self.session.due(last)))
+            self._start(self.session.work(last), len(self.session.due(last)))
         else:
             self._analysed()
 
@@ -211,10 +210,9 @@ class Panel(QWidget):
             self._pending = "touch up"
             self.runner.cancel()
             return
-        self._start(self.session.touch_up, 1)
+        self._start(self.session.touch_up(), 1)
 
-    def _start(self, make: Callable[[], Any], count: int) -> None:
-        work: Work = (lambda made: lambda: made)(make())
+    def _start(self, work: Work, count: int) -> None:
         self.progress.setRange(0, count)
         self.progress.setValue(0)
         self._show_running(next(iter(self.session.stale), ""))
@@ -340,7 +338,7 @@ class Panel(QWidget):
         self.restore.hide()
         self._show_states()
 
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
+    def closeEvent(self, event: Any) -> None:
         """Leave the viewer as it was."""
         self.stop()
         self.preview.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
-from stemdisp import Columns, Micrograph, Preview, StemdispError
+from stemdisp import Columns, Micrograph, StemdispError
+from stemdisp.stages.find import Preview
 
 from .canvas import Canvas
 from .drawing import draw_preview

@@ -195,7 +195,11 @@ class Session:
         stale = self.stale
         if not any(stage in stale for stage in step.stages):
             return "done"
-        if self.analysis is not None and self.analysis.provisional and self.analysis.recipe == self.recipe:
+        if (
+            self.analysis is not None
+            and getattr(self.analysis, "provisional", False)
+            and self.analysis.recipe == self.recipe
+        ):
             return "provisional"
         return "stale" if self._has(step) else "empty"
 
@@ -243,7 +247,7 @@ class Session:
         if analysis.recipe != self.recipe or self.micrograph is None:
             return
         self.analysis = analysis
-        if not analysis.provisional:
+        if not getattr(analysis, "provisional", False):
             self.full = analysis
         self.analysed.emit()
 

@@ -68,8 +68,10 @@ class StepBox(QWidget):
     def show_state(self, state: State, number: str) -> None:
         """Tick, title, and the number, or that it is out of date."""
         said = " · ".join(filter(None, (number, WORDS[state])))
-        self.title.setText(f"{'▾' if self.title.isChecked() else '▸'} {MARKS[state]}  {self._number} {self.step.title}"
-                           + (f"   {said}" if said else ""))
+        self.title.setText(
+            f"{'▾' if self.title.isChecked() else '▸'} {MARKS[state]}  {self._number} {self.step.title}"
+            + (f"   {said}" if said else "")
+        )
         self.title.setToolTip(said or self.step.hint)
         self._shown = (state, number)
 

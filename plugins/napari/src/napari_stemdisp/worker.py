@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from stemdisp import Analysis
 from stemdisp.pulse import Stopped, listening
 
-Work = Callable[[], Iterator[tuple[str, Analysis]]]
+Work = Iterator[tuple[str, Analysis]]
 
 
 class Runner(QObject):
@@ -81,6 +81,6 @@ def _stages(work: Work, stop: threading.Event) -> Iterator[tuple[str, Analysis]]
 
     try:
         with listening(beat):
-            yield from work()
+            yield from work
     except Stopped:
         return
