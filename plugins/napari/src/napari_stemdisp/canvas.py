@@ -9,8 +9,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
-from stemdisp import StemdispError, entry_for
-from stemdisp.figures.scalebar import round_length
+from stemdisp import StemdispError
 from stemdisp.recipe import EditEntry
 
 from . import arrows, drawing, outlines
@@ -23,9 +22,6 @@ DRAG_MS = 150
 
 CLICK_REACH = 0.6
 """A click farther from a cell than this, in distances of neighbouring cells, chooses none."""
-
-KEY_PX = 40
-"""The reference arrow is about this long."""
 
 
 @dataclass
@@ -109,9 +105,7 @@ class Canvas(QObject):
         if scale is None:
             self.wheel.hide()
             return
-        length = round_length(max(scale.full, KEY_PX / scale.px_per_unit))
-        arrow_px = length * scale.px_per_unit
-        self.wheel.show(scale.full, scale.unit, arrow_px=arrow_px, arrow_label=f"{length:g} {scale.unit}")
+        self.wheel.show(scale.full, scale.unit, arrow_px=scale.px_per_unit)
 
     def mark(self, chosen: np.ndarray) -> None:
         """Ring chosen cells (M,)."""

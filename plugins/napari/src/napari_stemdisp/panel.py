@@ -109,6 +109,7 @@ class Panel(QWidget):
         layout.addWidget(self.restore)
         layout.addWidget(splitter, 1)
         self.setMinimumWidth(360)
+        self.viewer.canvas.overlays["scale_bar"].visible = True
         self._show_running(None)
         self.boxes["image"].open()
 

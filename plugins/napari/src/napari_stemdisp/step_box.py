@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal, SignalInstance
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from .session import State
 from .steps import Step
 
 MARKS: dict[State, str] = {"empty": "○", "done": "✓", "provisional": "≈", "stale": "↻"}
 WORDS: dict[State, str] = {"empty": "", "done": "", "provisional": "touched up", "stale": "out of date"}
+
+
+INDENT = 34
+"""px that the number stands to the right of the title's beginning."""
 
 
 class StepBox(QWidget):
@@ -21,12 +25,17 @@ class StepBox(QWidget):
     def __init__(self, number: int, step: Step, parent: QWidget) -> None:
         super().__init__(parent)
         self.step, self._number = step, number
-        self.title = QToolButton(self)
+        self._shown: tuple[State, str] = ("empty", "")
+        self.title = QPushButton(self)
         self.title.setObjectName(f"title_{step.key}")
         self.title.setCheckable(True)
-        self.title.setSizePolicy(self.title.sizePolicy().Policy.Expanding, self.title.sizePolicy().Policy.Fixed)
-        self.title.setStyleSheet("QToolButton {text-align: left; padding: 4px; font-weight: 600}")
+        self.title.setFlat(True)
+        self.title.setStyleSheet("text-align: left; padding: 3px; font-weight: 600; border: none")
         self.title.toggled.connect(self._fold)
+        self.said = QLabel(self)
+        self.said.setObjectName(f"said_{step.key}")
+        self.said.setWordWrap(True)
+        self.said.setIndent(INDENT)
         self.body = QWidget(self)
         self.body.setVisible(False)
         self.content = QVBoxLayout(self.body)
@@ -34,24 +43,24 @@ class StepBox(QWidget):
         hint = QLabel(step.hint, self.body)
         hint.setWordWrap(True)
         self.content.addWidget(hint)
-        self.run = QPushButton(f"Run to here: {step.title.lower()}", self.body)
-        self.run.setObjectName(f"run_{step.key}")
-        self.run.clicked.connect(self.asked)
-        self.reset = QPushButton("Restore defaults", self.body)
-        self.reset.setObjectName(f"reset_{step.key}")
-        self.reset.clicked.connect(self.defaults)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run, 2)
-        buttons.addWidget(self.reset, 1)
-        self.run.setVisible(bool(step.stages))
-        self.reset.setVisible(bool(step.sections))
+        self.run = self._button("run", "Run to here", self.asked, shown=bool(step.stages))
+        self.reset = self._button("reset", "Restore defaults", self.defaults, shown=bool(step.sections))
+        self._buttons = QHBoxLayout()
+        self._buttons.addWidget(self.run, 1)
+        self._buttons.addWidget(self.reset, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.title)
-        layout.addWidget(self.body)
-        self._buttons = buttons
+        for widget in (self.title, self.said, self.body):
+            layout.addWidget(widget)
         self.show_state("empty", "")
+
+    def _button(self, name: str, text: str, clicked: SignalInstance, *, shown: bool) -> QPushButton:
+        button = QPushButton(text, self.body)
+        button.setObjectName(f"{name}_{self.step.key}")
+        button.clicked.connect(clicked)
+        button.setVisible(shown)
+        return button
 
     def add(self, widget: QWidget) -> None:
         """Put a form or a button into the step, above its own buttons."""
@@ -68,11 +77,10 @@ class StepBox(QWidget):
     def show_state(self, state: State, number: str) -> None:
         """Tick, title, and the number, or that it is out of date."""
         said = " · ".join(filter(None, (number, WORDS[state])))
-        self.title.setText(
-            f"{'▾' if self.title.isChecked() else '▸'} {MARKS[state]}  {self._number} {self.step.title}"
-            + (f"   {said}" if said else "")
-        )
+        self.title.setText(f"{'▾' if self.title.isChecked() else '▸'} {MARKS[state]}  {self._number} {self.step.title}")
         self.title.setToolTip(said or self.step.hint)
+        self.said.setText(said)
+        self.said.setVisible(bool(said))
         self._shown = (state, number)
 
     def _fold(self, opened: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtWidgets import QWidget
 from stemdisp import Recipe
 
-from .form import MaterialForm, SectionForm
+from .form import Form, MaterialForm, SectionForm
 from .session import Session
 from .step_box import StepBox
 
@@ -23,42 +23,43 @@ is written by what is drawn or typed elsewhere."""
 class RecipeForm:
     """A form of one section that follows the session's recipe and changes it."""
 
-    def __init__(self, section: str, session: Session, parent: QWidget) -> None:
-        fields = Recipe.model_fields[section].annotation
-        self.section, self.session = section, session
-        self.widget: Any = SectionForm(fields, SHOWN.get(section), parent)
+    def __init__(self, section: str, session: Session, form: Form) -> None:
+        self.section, self.session, self.widget = section, session, form
         self.widget.setObjectName(f"form_{section}")
         self.widget.changed.connect(self._changed)
 
     def _changed(self, field: str, value: Any) -> None:
-        if not self.session.set_value(self.section, field, value):
+        if not self._set(field, value):
             self.show_recipe(self.session.recipe)
+
+    def _set(self, field: str, value: Any) -> bool:
+        return self.session.set_value(self.section, field, value)
 
     def show_recipe(self, recipe: Recipe) -> None:
         """Show the values that hold now."""
         self.widget.show_values(getattr(recipe, self.section))
 
 
-class CrystalForm:
+class CrystalForm(RecipeForm):
     """The crystal and its zone."""
 
     def __init__(self, session: Session, parent: QWidget) -> None:
-        self.session = session
-        self.widget = MaterialForm(parent)
-        self.widget.setObjectName("form_material")
-        self.widget.changed.connect(session.set_material)
+        super().__init__("material", session, MaterialForm(parent))
 
-    def show_recipe(self, recipe: Recipe) -> None:
-        """Show the crystal that is looked for now."""
-        self.widget.show_values(recipe.material)
+    def _set(self, field: str, value: Any) -> bool:
+        return self.session.set_material(**{**self.session.recipe.material.model_dump(), field: value})
 
 
-def fill(box: StepBox, session: Session) -> list[RecipeForm | CrystalForm]:
+def fill(box: StepBox, session: Session) -> list[RecipeForm]:
     """Put the forms of a step into its box, and return them."""
-    forms: list[RecipeForm | CrystalForm] = [
-        CrystalForm(session, box.body) if section == "material" else RecipeForm(section, session, box.body)
-        for section in box.step.sections
-    ]
-    for form in reversed(forms) if box.step.key == "image" else forms:
+    forms: list[RecipeForm] = []
+    for section in box.step.sections:
+        if section == "material":
+            forms.append(CrystalForm(session, box.body))
+            continue
+        fields = Recipe.model_fields[section].annotation
+        assert fields is not None
+        forms.append(RecipeForm(section, session, SectionForm(fields, SHOWN.get(section), box.body)))
+    for form in forms:
         box.add(form.widget)
     return forms

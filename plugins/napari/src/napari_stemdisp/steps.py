@@ -76,7 +76,7 @@ def _interface(analysis: Analysis) -> str:
         return "none"
     layers = np.unique(found.layer[found.layer >= 0])
     plane = "".join(str(i) if i >= 0 else f"{-i}\u0304" for i in found.plane)
-    return f"({plane}), {len(layers)} layers, at {found.position_std_nm:.2g} nm"
+    return f"({plane}), {len(layers)} layers, edge to ± {1000 * found.position_std_nm:.1g} pm"
 
 
 def _displacement(analysis: Analysis) -> str:
@@ -106,7 +106,7 @@ def _nothing(analysis: Analysis) -> str:
 
 
 STEPS = (
-    Step("image", "Image", (), ("image", "material"), _image, "What was opened, and the crystal in it."),
+    Step("image", "Image", (), ("material", "image"), _image, "What was opened, and the crystal in it."),
     Step("find", "Find columns", ("find",), ("find",), _find, "Rings follow the sliders; bright columns are enough."),
     Step(
         "sites",
