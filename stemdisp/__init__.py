@@ -24,6 +24,7 @@ _HOME = {
     "Lattice": "model.lattice",
     "Micrograph": "model.micrograph",
     "PixelSize": "model.micrograph",
+    "Preview": "stages.find",
     "Profile": "model.profile",
     "ReadError": "errors",
     "Recipe": "recipe",
@@ -35,12 +36,15 @@ _HOME = {
     "UnitCells": "model.cells",
     "VectorField": "model.fields",
     "analyse": "pipeline",
+    "entry_for": "edits",
     "load": "io.store",
     "load_recipe": "recipe",
+    "preview": "pipeline",
     "read": "io.read",
     "recipe_for": "recipe",
     "read_profile": "io.external",
     "recipe_from_cif": "io.cif",
+    "retouch": "pipeline",
     "save": "io.store",
     "simulate": "synthetic",
     "stale": "pipeline",
@@ -55,6 +59,7 @@ _RENAMED = {"load_recipe": "load", "recipe_for": "for_material"}
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
+    from .edits import entry_for
     from .errors import CalibrationError, DeviceError, ReadError, RecipeError, StageError, StemdispError
     from .flags import Flag
     from .interop.atomap import to_atomap
@@ -71,11 +76,12 @@ if TYPE_CHECKING:
     from .model.lattice import Lattice
     from .model.micrograph import Micrograph, PixelSize, Signal
     from .model.profile import Profile
-    from .pipeline import analyse, stale, steps
+    from .pipeline import analyse, preview, retouch, stale, steps
     from .recipe import Recipe
     from .recipe import for_material as recipe_for
     from .recipe import load as load_recipe
     from .scene import Scene
+    from .stages.find import Preview
     from .synthetic import simulate
 
 
