@@ -80,8 +80,10 @@ class JointFit:
         (N, 2) where columns were expected, and (N,) the share of what is known of a position that was known beforehand.
     iterations, engine
         How many steps were taken, and by whom.
+    faintest
+        The smallest expected value that was believed, in Poisson weights.
     curvature
-        The last one, of columns in the order of the fit.
+        The last one, of columns in the order of the fit; None where it is not kept.
     """
 
     state: State
@@ -95,7 +97,8 @@ class JointFit:
     beforehand: Floats
     iterations: int
     engine: str
-    curvature: Curvature
+    faintest: float
+    curvature: Curvature | None
 
     def taken(self, order: Ints) -> JointFit:
         """The same columns in another order."""
@@ -196,6 +199,7 @@ def _fit(
         beforehand,
         iterations,
         engine.name,
+        engine.faintest,
         curvature,
     )
 
