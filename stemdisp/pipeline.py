@@ -316,30 +316,32 @@ def retouch(analysis: Analysis, recipe: Recipe, device: Choice = "auto") -> Anal
         that was retouched before does as well; each retouch starts from the last fit of the whole image, so that taking
         edits back brings back the numbers from before, bit for bit.
     recipe
-        That of ``analysis`` with other edits.
+        That of ``analysis`` with other edits; sections that only stages after ``refine`` depend on may differ too.
     device
         Where windows are fitted.
 
     Raises
     ------
     RecipeError
-        The recipe differs in more than its edits.
+        The recipe differs in more than that.
     StageError
         Nothing is kept of the fit, or a stage cannot honestly go on.
     """
     full = analysis
     if analysis.provisional and analysis.kept is not None and analysis.kept.full is not None:
         full = analysis.kept.full
-    others = [name for name in type(recipe).model_fields if getattr(recipe, name) != getattr(full.recipe, name)]
-    if set(others) - {"edits"}:
-        raise RecipeError(
-            f"retouch: the recipe differs in {', '.join(name for name in others if name != 'edits')} too; only edits "
-            "can be made without running the stages again"
-        )
     place, names = backend.choose(device), list(STAGES)
+    after = names.index("refine") + 1
+    fixed = {section for name in names[:after] for section in STAGES[name][1]} - {"edits"}
+    others = [name for name in type(recipe).model_fields if getattr(recipe, name) != getattr(full.recipe, name)]
+    if fixed & set(others):
+        raise RecipeError(
+            f"retouch: the recipe differs in {', '.join(name for name in others if name in fixed)} too, which asks for "
+            "a fit of the whole image"
+        )
     changed = retouched(full, recipe, place)
     if changed.provisional:
-        for name in names[names.index("refine") + 1 :]:
+        for name in names[after:]:
             changed = _run(name, changed, place)
     return changed
 

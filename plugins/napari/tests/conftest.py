@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 import stemdisp
 from stemdisp.model.analysis import Analysis
 from stemdisp.scene import Dose, Edge, Motion, Scene, View

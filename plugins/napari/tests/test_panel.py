@@ -11,7 +11,6 @@ import pytest
 import stemdisp
 from napari.layers import Image
 from napari.viewer import Viewer
-from napari_stemdisp.reader import layers_of
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 from stemdisp import Micrograph
@@ -19,6 +18,7 @@ from stemdisp.pipeline import STAGES
 from stemdisp.scene import Edge, Motion, Scene, View
 
 from napari_stemdisp.panel import Panel
+from napari_stemdisp.reader import layers_of
 from napari_stemdisp.steps import STEPS
 
 LONG_MS = 60_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stemdisp
-from stemdisp import Analysis, Micrograph
+from stemdisp import Analysis, Micrograph, entry_for
 from stemdisp.pipeline import STAGES
 from stemdisp.scene import Edge, Motion, Scene, View
 
@@ -132,7 +132,7 @@ def test_an_edit_is_touched_up_and_replays(done: Session) -> None:
     columns = done.analysis.columns
     row = int(done.analysis.cells.moving[len(done.analysis.cells) // 2])
     assert done.add_edits([entry_for(done.analysis, "move", xy=columns.xy[row] + [1.5, 1.0], row=row)])
-    ((_, touched),) = done.touch_up()
+    ((_, touched),) = done.catch_up()
     done.take(touched)
     assert done.analysis is touched and touched.provisional and done.state(BY_KEY["refine"]) == "provisional"
     assert np.hypot(*(touched.columns.xy[row] - columns.xy[row])) < 0.1

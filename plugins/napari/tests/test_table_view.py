@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_stemdisp.table_model import TableModel, matching
-from napari_stemdisp.table_view import TableView
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QComboBox, QLineEdit
-
 from stemdisp.io.tables import TABLES
+
+from napari_stemdisp.table_model import TableModel, matching
+from napari_stemdisp.table_view import TableView
 
 TABLE = {
     "cell": np.arange(5),

@@ -34,9 +34,6 @@ from .steps import BY_KEY, STEPS, step_of
 from .view_box import ViewBox
 from .worker import Runner, Work
 
-DEAR = ("find", "basis", "assign", "refine", "cells")
-"""Stages that are run when they are asked for; changes of later ones are followed at once."""
-
 COLOURS = {"error": "#E05252", "warning": "#D9922E", "info": ""}
 
 
@@ -51,7 +48,6 @@ class Panel(QWidget):
         self.canvas = Canvas(napari_viewer, self.session, self)
         self.preview = LivePreview(self.session, self.canvas, self)
         self._pending: str | None = None
-        self._touching = False
         self.boxes = {step.key: StepBox(n, step, self) for n, step in enumerate(STEPS, 1)}
         self.forms = {key: fill(box, self.session) for key, box in self.boxes.items()}
         self.view_box = ViewBox(self.canvas, self)
@@ -125,7 +121,7 @@ class Panel(QWidget):
         self.runner.failed.connect(self._failed)
         self.runner.ended.connect(self._ended)
         self.canvas.edited.connect(self._edited)
-        self.canvas.drawn.connect(self._follow)
+        self.canvas.drawn.connect(self._edited)
         self.canvas.refused.connect(lambda sentence: self.say(sentence, "error"))
         self.canvas.keeper.dropped.connect(self._dropped)
         self.session.said.connect(self.say)
@@ -137,7 +133,7 @@ class Panel(QWidget):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(150)
-        self._rest.timeout.connect(self._follow)
+        self._rest.timeout.connect(self.catch_up)
         for keys, act in (("Control-Z", self.undo), ("Control-Shift-Z", self.redo)):
             self.viewer.bind_key(keys, lambda viewer, act=act: act(), overwrite=True)
         self.run_all.setToolTip(f"Undo: {QKeySequence('Ctrl+Z').toString()}, redo: Ctrl+Shift+Z, in the viewer")
@@ -205,13 +201,13 @@ class Panel(QWidget):
         else:
             self._analysed()
 
-    def touch_up(self) -> None:
-        """Fit again what was edited by hand."""
+    def catch_up(self) -> None:
+        """Run what follows in a moment."""
         if self.runner.busy:
-            self._pending = "touch up"
+            self._pending = "quick"
             self.runner.cancel()
-            return
-        self._start(self.session.touch_up(), 1)
+        elif self.session.quick and self.session.stale:
+            self._start(self.session.catch_up(), 1)
 
     def _start(self, work: Work, count: int) -> None:
         self.progress.setRange(0, count)
@@ -240,8 +236,8 @@ class Panel(QWidget):
         pending, self._pending = self._pending, None
         if analysis is not None:
             self.session.take(analysis)
-        if pending == "touch up":
-            self.touch_up()
+        if pending == "quick":
+            self.catch_up()
         elif pending is not None:
             self.run(pending)
 
@@ -258,28 +254,20 @@ class Panel(QWidget):
     def _recipe_changed(self) -> None:
         self._show_recipe()
         self._show_states()
-        if self.session.micrograph is None:
-            return
-        stale = self.session.stale
-        if "find" in stale:
+        if "find" in self.session.stale:
             self.preview.ask()
-        elif stale and stale[0] not in DEAR:
+        elif self.session.quick:
             self._rest.start()
 
-    def _follow(self) -> None:
-        """Run what is cheap, where everything before it is known."""
-        stale = self.session.stale
-        if stale and stale[0] not in DEAR:
-            self.run("polarization")
-        elif stale and self.session.can_touch_up and self.session.edits:
-            self.touch_up()
-
     def _edited(self) -> None:
-        """A column was changed by hand: fit what it touches, or wait for the fit."""
-        if self.session.can_touch_up:
-            self.touch_up()
-        else:
+        """A column was changed by hand: fit what it touches; before the first fit, only list it."""
+        if self.session.quick:
+            self._rest.stop()
+            self.catch_up()
+        elif self.session.full is None or "refine" not in self.session.full.seconds:
             self.run("sites")
+        else:
+            self.say("Noted; run the steps to see what it changes.", "info")
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -292,11 +280,8 @@ class Panel(QWidget):
     def _undone(self, what: str | None, nothing: str) -> None:
         if what is None:
             self.say(nothing, "info")
-            return
-        if what == "columns":
-            self._edited()
         else:
-            self._follow()
+            self._edited()
 
     # -- showing
 

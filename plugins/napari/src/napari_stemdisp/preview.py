@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
-from stemdisp import Columns, Micrograph, StemdispError
-from stemdisp.stages.find import Preview
+from stemdisp import Analysis, Columns, Micrograph, Preview, StemdispError
 
 from .canvas import Canvas
 from .drawing import draw_preview
@@ -59,8 +58,6 @@ class LivePreview(QObject):
 
     def peaks(self, micrograph: Micrograph) -> Columns:
         """What is found; in large images in the part in view."""
-        from stemdisp import Analysis
-
         name = Analysis(micrograph, self.session.recipe).position_signal
         if self._preview is None or self._of is not micrograph or self._signal != name:
             self._of, self._signal, self._preview = micrograph, name, Preview(micrograph.signals[name])

@@ -42,6 +42,11 @@ class Results(QTabWidget):
         if analysis is None or analysis.cells is None:
             self.cell.clear()
 
+    def _bring(self, widget: QWidget) -> None:
+        """Show a tab, unless the user walks through a table."""
+        if self.currentWidget() is not self.tables:
+            self.setCurrentWidget(widget)
+
     def show_layer(self, layer: int) -> None:
         """Ring the cells of a layer, and show their directions."""
         analysis = self.session.analysis
@@ -57,7 +62,7 @@ class Results(QTabWidget):
         if analysis is None or analysis.cells is None or analysis.displacement is None:
             return
         self.cell.show_cell(analysis, cell)
-        self.setCurrentWidget(self.cell)
+        self._bring(self.cell)
         if analysis.interface is not None and analysis.interface.layer[cell] >= 0:
             self.profile.mark(int(analysis.interface.layer[cell]))
         self.canvas.mark(np.arange(len(analysis.cells)) == cell)
@@ -66,8 +71,16 @@ class Results(QTabWidget):
         """Show the numbers and the fit of a column."""
         if self.session.analysis is not None:
             self.cell.show_column(self.session.analysis, row)
-            self.setCurrentWidget(self.cell)
+            self._bring(self.cell)
 
-    def _row(self, table: str, row: int) -> None:
-        shown = {"cells": self.show_cell, "layers": self.show_layer, "columns": self.show_column}
-        shown[table](row)
+    def _row(self, row: int) -> None:
+        """A row of a table was chosen."""
+        analysis = self.session.analysis
+        if analysis is None:
+            return
+        if self.tables.table == "cells":
+            self.show_cell(row)
+        elif self.tables.table == "columns":
+            self.show_column(row)
+        elif analysis.profile is not None and row < len(analysis.profile):
+            self.show_layer(int(analysis.profile.layer[row]))

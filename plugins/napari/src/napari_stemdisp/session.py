@@ -21,7 +21,7 @@ from stemdisp.io.recipe_toml import to_toml
 from stemdisp.model.micrograph import InputFile
 from stemdisp.recipe import EditEntry, InterfaceEntry, RegionEntry
 
-from .steps import BY_KEY, STEPS, Step
+from .steps import BY_KEY, DEAR, STEPS, Step
 
 State = Literal["empty", "done", "provisional", "stale"]
 
@@ -232,22 +232,38 @@ class Session:
         due = self.due(last)
         return _until(due[-1], stemdisp.steps(self.micrograph, self.recipe, self.analysis)) if due else iter(())
 
-    def touch_up(self) -> Iterator[tuple[str, Analysis]]:
-        """Fit again what edits touch, still to be run: fast, and provisional until all columns are fitted again."""
-        assert self.full
-        return _touched_up(self.full, self.recipe)
-
     @property
-    def can_touch_up(self) -> bool:
-        """Whether there is a whole fit that edits can be put into."""
-        return self.full is not None and not stemdisp.stale(self.full.micrograph, self.full.recipe, self.full)
+    def quick(self) -> bool:
+        """Whether all that is stale follows in a moment: the image was fitted as a whole, and since then only edits of
+        single columns, or what comes after the fit, changed."""
+        full = self.full
+        if full is None or stemdisp.stale(full.micrograph, full.recipe, full):
+            return False
+        edited = self.recipe.edits != full.recipe.edits
+        before = self.recipe.model_copy(update={"edits": full.recipe.edits})
+        stale = stemdisp.stale(full.micrograph, before, full)
+        late = not stale or stale[0] not in DEAR
+        return late and (full.kept is not None or not edited)
+
+    def catch_up(self) -> Iterator[tuple[str, Analysis]]:
+        """What is stale where that is :attr:`quick`, still to be run.
+
+        After edits it is provisional: only what they touch is fitted again.
+        """
+        full, recipe = self.full, self.recipe
+        assert full is not None
+        if recipe.edits != full.recipe.edits:
+            return _retouched(full, recipe)
+        if stemdisp.stale(full.micrograph, recipe, full):
+            return stemdisp.steps(full.micrograph, recipe, full)
+        return iter([("refine", full)])
 
     def take(self, analysis: Analysis) -> None:
         """Show what was made of the present recipe; anything else came too late and is dropped."""
         if analysis.recipe != self.recipe or self.micrograph is None:
             return
         self.analysis = analysis
-        if not getattr(analysis, "provisional", False):
+        if not analysis.provisional:
             self.full = analysis
         self.analysed.emit()
 
@@ -264,8 +280,8 @@ def _until(last: str, steps: Iterator[tuple[str, Analysis]]) -> Iterator[tuple[s
             return
 
 
-def _touched_up(full: Analysis, recipe: Recipe) -> Iterator[tuple[str, Analysis]]:
-    yield "retouch", stemdisp.retouch(full, recipe)
+def _retouched(full: Analysis, recipe: Recipe) -> Iterator[tuple[str, Analysis]]:
+    yield "refine", stemdisp.retouch(full, recipe)
 
 
 def _column(entry: EditEntry) -> tuple[str, str, int, int]:

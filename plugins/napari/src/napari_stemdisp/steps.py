@@ -156,6 +156,9 @@ STEPS = (
 )
 """All of them, in order."""
 
+DEAR = tuple(stage for step in STEPS if step.key in ("find", "sites", "refine") for stage in step.stages)
+"""Stages that run when they are asked for; changes of later ones are followed at once."""
+
 BY_KEY = {step.key: step for step in STEPS}
 
 
