@@ -2,92 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-import pytest
 import stemdisp
-from napari.layers import Image
-from napari.viewer import Viewer
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QPushButton, QWidget
+from napari_stemdisp.steps import STEPS
 from stemdisp import Micrograph
 from stemdisp.pipeline import STAGES
-from stemdisp.scene import Edge, Motion, Scene, View
-
-from napari_stemdisp.panel import Panel
-from napari_stemdisp.reader import layers_of
-from napari_stemdisp.steps import STEPS
-
-LONG_MS = 60_000
-"""Longer than any run of the small image takes on a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def small() -> Micrograph:
-    """An interface of some hundred columns."""
-    scene = Scene(
-        view=View(shape=(230, 330), pixel_size_pm=(14.0, 14.0)), edge=Edge(offset_A=4.0), motion=Motion(parallel_pm=20)
-    )
-    return stemdisp.simulate(scene.facing(90))[0]
-
-
-@dataclass
-class Window:
-    """A viewer with the panel in it, and hands."""
-
-    viewer: Viewer
-    panel: Panel
-    qtbot: Any
-
-    def open(self, micrograph: Micrograph) -> None:
-        for data, meta, _ in layers_of(micrograph):
-            self.viewer.add_layer(Image(data, **meta))
-        self.rest()
-
-    def click(self, name: str, of: type[QWidget] = QPushButton) -> None:
-        button = self.panel.findChild(of, name)
-        assert button is not None, name
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-    def wait(self) -> None:
-        """Until nothing runs and nothing is due."""
-        self.rest()
-        self.qtbot.waitUntil(lambda: not self.panel.runner.busy and not self.panel._rest.isActive(), timeout=LONG_MS)
-        self.rest()
-
-    def rest(self) -> None:
-        for _ in range(5):
-            QApplication.processEvents()
-
-    def run(self) -> None:
-        """Run all steps by the button."""
-        self.panel.run_all.setVisible(True)
-        self.click("run_all")
-        self.wait()
-
-    @property
-    def said(self) -> str:
-        return self.panel.status.text()
-
-    def layer(self, role: str) -> Any:
-        return self.panel.canvas.keeper.find(role)
-
-
-@pytest.fixture
-def window(make_napari_viewer: Callable[..., Viewer], qtbot: Any) -> Iterator[Window]:
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1366, 768)
-    panel = Panel(viewer)
-    viewer.window.add_dock_widget(panel, name="STEM displacement", area="right")
-    found = Window(viewer, panel, qtbot)
-    found.rest()
-    yield found
-    panel.stop()
-    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=LONG_MS)
-    panel.close()
+from window import LONG_MS, Window
 
 
 def test_every_step_by_its_own_button(window: Window, small: Micrograph) -> None:

@@ -157,6 +157,28 @@ class Canvas(QObject):
             return entry_for(analysis, "add", xy=xy)
         return entry_for(analysis, "move", xy=xy, row=index)
 
+    def reassign(self, site: str) -> None:
+        """Give the selected columns another site, in the cell that the lattice has there."""
+        analysis, layer = self.session.analysis, self.keeper.find("columns")
+        if analysis is None or analysis.columns is None or analysis.lattice is None or not isinstance(layer, Points):
+            return
+        rows = sorted(int(row) for row in layer.selected_data)
+        if not rows:
+            self.refused.emit("No column is selected: select some on the layer 'columns' first.")
+            return
+        lattice = analysis.lattice
+        cell = lattice.fractional(analysis.columns.xy[rows]) - lattice.motif.fractions[lattice.motif.site(site)]
+        try:
+            entries = [
+                entry_for(analysis, "reassign", row=row, to=(site, int(h), int(k)))
+                for row, (h, k) in zip(rows, np.round(cell), strict=True)
+            ]
+        except StemdispError as error:
+            self.refused.emit(str(error))
+            return
+        if self.session.add_edits(entries):
+            self.edited.emit()
+
     def _line(self, event: Any) -> None:
         if self.keeper.quiet:
             return

@@ -26,6 +26,7 @@ from .adopt import adopted, fits
 from .canvas import Canvas
 from .export_box import ExportBox
 from .preview import LivePreview
+from .reassign_box import ReassignBox
 from .results import Results
 from .session import Session
 from .step_box import StepBox
@@ -50,6 +51,8 @@ class Panel(QWidget):
         self._pending: str | None = None
         self.boxes = {step.key: StepBox(n, step, self) for n, step in enumerate(STEPS, 1)}
         self.forms = {key: fill(box, self.session) for key, box in self.boxes.items()}
+        self.reassign = ReassignBox(self.canvas, self)
+        self.boxes["sites"].add(self.reassign)
         self.view_box = ViewBox(self.canvas, self)
         self.export = ExportBox(self.session, napari_viewer, self.say, self)
         self.boxes["export"].add(self.export)
@@ -295,6 +298,7 @@ class Panel(QWidget):
     def _analysed(self) -> None:
         self.canvas.draw()
         self.results.show_analysis()
+        self.reassign.show_sites()
         self._show_states()
         analysis = self.session.analysis
         if analysis is not None and analysis.quality is not None:
