@@ -10,16 +10,18 @@ JOBS   ?= auto
 
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(EXTRAS)
+PLUGIN := $(VENV)/ready-plugin
 
 # Workers side by side, one thread each: more threads than cores only make tests slower.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo figures test check format bench clean
+.PHONY: help install demo figures test test-plugin plugin check format bench clean
 
 help:
 	@echo "make demo     set everything up, analyse all of sample_data, print where the reports are"
-	@echo "make test     set everything up, run every test"
+	@echo "make test     set everything up, run every test, those of the napari plugin too"
+	@echo "make plugin   install napari and the plugin: then $(BIN)/napari"
 	@echo "make check    lint, format, types"
 	@echo "make format   put the code into the house's format"
 	@echo "make bench    measure accuracy and speed, write them into README.md"
@@ -66,8 +68,37 @@ figures: demo
 	[ImageOps.contain(Image.open(f"$(DEMO)/interface/KTO111_1e5/figures/{name}.png").convert("RGB"), (1080, 1080)) \
 	.save(f"sample_data/figures/{name}.png", optimize=True) for name in ("displacement", "layers")]'
 
-test: $(READY)
+# What windows are drawn with, also where there is no screen: the packages of Debian and, to see whether they are there,
+# what is in them.
+SCREEN := xvfb xauth libgl1 libgl1-mesa-dri libegl1 libopengl0 libglib2.0-0 libdbus-1-3 libfontconfig1 \
+	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
+	libxcb-shape0 libxcb-xinerama0 libxcb-xinput0 libxcb-xfixes0
+DRAWN  := GL EGL OpenGL glib-2.0 dbus-1 fontconfig xkbcommon-x11 xcb-cursor xcb-icccm xcb-image xcb-keysyms xcb-randr \
+	xcb-render-util xcb-shape xcb-xinerama xcb-xinput xcb-xfixes
+
+plugin: $(PLUGIN)
+
+$(PLUGIN): $(READY) plugins/napari/pyproject.toml
+	@test "$$(uname)" != Linux || { command -v Xvfb >/dev/null && there=$$(PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p) && \
+		(for one in $(DRAWN); do case "$$there" in *"lib$$one.so"*) ;; *) exit 1;; esac; done); } || { \
+		echo "installing what draws windows with apt"; $(call APT,--no-install-recommends $(SCREEN)); } || { \
+		echo "what draws windows is missing: sudo apt-get install $(SCREEN)" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable 'plugins/napari[test]'
+	@touch $@
+
+# Those chosen by PYTEST_ARGS are the core's; without it the plugin's follow.
+test: $(READY) $(if $(PYTEST_ARGS),,$(PLUGIN))
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,@$(MAKE) --no-print-directory test-plugin)
+
+# With settings of their own, and with both Qts.
+WINDOWS := cd plugins/napari && NAPARI_CONFIG="$(CURDIR)/build/napari/settings.yaml" $(ONE_THREAD) \
+	$(abspath $(BIN))/python -m pytest
+
+test-plugin: $(PLUGIN)
+	@mkdir -p build/napari
+	$(WINDOWS) -o qt_api=pyqt6
+	$(WINDOWS) -o qt_api=pyside6
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -85,5 +116,5 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/into_readme.py $(BENCH)/tables.md
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(BENCH) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find stemdisp tests sample_data -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(DEMO) $(BENCH) build dist plugins/napari/dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find stemdisp tests sample_data plugins -name __pycache__ -type d -prune -exec rm -rf {} +

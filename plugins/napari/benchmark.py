@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import stemdisp
 from napari import Viewer
 from napari.layers import Image
+from qtpy.QtWidgets import QApplication
+
+import stemdisp
 from napari_stemdisp.panel import Panel
 from napari_stemdisp.reader import layers_of
-from qtpy.QtWidgets import QApplication
 from stemdisp.scene import Edge, Motion, Scene, View
 
 COLUMNS = {2048: 20_000, 4096: 100_000}

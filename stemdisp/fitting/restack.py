@@ -41,7 +41,7 @@ def _parts(size: int, step: int) -> tuple[slice, slice]:
 
 
 def taken_back(frame: NDArray[Any], shift: Floats) -> Floats:
-    """A frame (ny, nx) taken back by its shift (x, y) in px: what was at p + shift is at p, NaN where it does not look."""
+    """A frame (ny, nx) taken back by its shift (x, y) in px, so that what was at p + shift is at p; NaN beyond it."""
     from scipy.ndimage import binary_dilation
 
     whole = np.rint(shift)

@@ -66,7 +66,7 @@ class AlignedFrames:
         first, *within = key if isinstance(key, tuple) else (key,)
         which = np.arange(len(self))[first]
         if which.ndim == 0:
-            return self._frame(int(which))[tuple(within)]
+            return np.asarray(self._frame(int(which))[tuple(within)])
         made = np.empty((len(which), *self.shape[1:]), self.dtype)
         for i, number in enumerate(which):
             made[i] = self._frame(int(number))

@@ -6,6 +6,9 @@ import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QSpinBox
+
+from napari_stemdisp.editors import Automatic, Choice, Pair, Real, StillComboBox, StillRealBox, StillSlider, Text, Whole
+from napari_stemdisp.form import MaterialForm, SectionForm, words
 from stemdisp.polarization_section import PolarizationSection
 from stemdisp.recipe import (
     AssignSection,
@@ -18,9 +21,6 @@ from stemdisp.recipe import (
     MaterialSection,
     RefineSection,
 )
-
-from napari_stemdisp.editors import Automatic, Choice, Pair, Real, StillComboBox, StillRealBox, StillSlider, Text, Whole
-from napari_stemdisp.form import MaterialForm, SectionForm, words
 
 SECTIONS = (
     *(AssignSection, BasisSection, DisplacementSection, FindSection, ImageSection, InterfaceSection, LayersSection),

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from window import LONG_MS, Window
+
 from stemdisp import Micrograph
 from stemdisp.figures.wheel import direction_colours
-from window import LONG_MS, Window
 
 
 def on_canvas(window: Window, layer: Any, xy: np.ndarray) -> QPoint:

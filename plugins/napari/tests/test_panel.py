@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from window import LONG_MS, Window
+
 import stemdisp
 from napari_stemdisp.steps import STEPS
 from stemdisp import Micrograph
 from stemdisp.pipeline import STAGES
-from window import LONG_MS, Window
 
 
 def test_every_step_by_its_own_button(window: Window, small: Micrograph) -> None:

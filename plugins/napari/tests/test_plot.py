@@ -9,12 +9,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QApplication, QComboBox
-from stemdisp.figures.style import PARALLEL_COLOUR
-from stemdisp.figures.wheel import direction_colours
 
 from napari_stemdisp.directions_view import DirectionsView
 from napari_stemdisp.plot import toned
 from napari_stemdisp.profile_view import ProfileView
+from stemdisp.figures.style import PARALLEL_COLOUR
+from stemdisp.figures.wheel import direction_colours
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QComboBox, QLineEdit
-from stemdisp.io.tables import TABLES
 
 from napari_stemdisp.table_model import TableModel, matching
 from napari_stemdisp.table_view import TableView
+from stemdisp.io.tables import TABLES
 
 TABLE = {
     "cell": np.arange(5),

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication
-from stemdisp.figures.wheel import direction_colours
 
 from napari_stemdisp.wheel import Wheel, WheelPicture
 from napari_stemdisp.wheel_picture import WHEEL, Legend, written
+from stemdisp.figures.wheel import direction_colours
 
 DIRECTIONS = {"right": (1.0, 0.0), "up": (0.0, -1.0), "left": (-1.0, 0.0), "down left": (-0.7, 0.7)}
 

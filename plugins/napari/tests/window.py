@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-import stemdisp
 from napari.layers import Image
 from napari.viewer import Viewer
-from napari_stemdisp.panel import Panel
-from napari_stemdisp.reader import layers_of
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
+
+from napari_stemdisp.panel import Panel
+from napari_stemdisp.reader import layers_of
 from stemdisp import Micrograph
-from stemdisp.scene import Edge, Motion, Scene, View
 
 LONG_MS = 60_000
 """Longer than any run of the small image takes on a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def small() -> Micrograph:
-    """An interface of some hundred columns."""
-    scene = Scene(
-        view=View(shape=(230, 330), pixel_size_pm=(14.0, 14.0)), edge=Edge(offset_A=4.0), motion=Motion(parallel_pm=20)
-    )
-    return stemdisp.simulate(scene.facing(90))[0]
 
 
 @dataclass
@@ -70,17 +58,3 @@ class Window:
 
     def layer(self, role: str) -> Any:
         return self.panel.canvas.keeper.find(role)
-
-
-@pytest.fixture
-def window(make_napari_viewer: Callable[..., Viewer], qtbot: Any) -> Iterator[Window]:
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1366, 768)
-    panel = Panel(viewer)
-    viewer.window.add_dock_widget(panel, name="STEM displacement", area="right")
-    found = Window(viewer, panel, qtbot)
-    found.rest()
-    yield found
-    panel.stop()
-    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=LONG_MS)
-    panel.close()

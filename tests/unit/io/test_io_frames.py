@@ -160,9 +160,7 @@ def test_frames_are_taken_like_an_array(tmp_path: Path, scene: np.ndarray) -> No
         _ = found[5]
 
 
-def test_only_so_many_frames_are_kept(
-    tmp_path: Path, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_so_many_frames_are_kept(tmp_path: Path, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     found = stemdisp.read_frames(write(tmp_path / "a.hspy", HAADF=frames(scene)))[1]["HAADF"]
     monkeypatch.setattr("stemdisp.io.frames.LARGEST_KEPT", 2 * found[0].nbytes)
     whole = np.asarray(found)

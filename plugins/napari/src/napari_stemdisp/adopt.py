@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import stemdisp
 from napari.layers import Image
+
+import stemdisp
 from stemdisp import Analysis, Micrograph, PixelSize, ReadError, Signal
 
 from .layers import KEY, micrograph_of, role

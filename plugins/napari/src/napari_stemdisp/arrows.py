@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image, Vectors
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+
 from stemdisp import Analysis, Micrograph, VectorField
 from stemdisp.figures.vectors import LONG_IN_CELLS, UNITS, cell_spacing_px, long_vector
 from stemdisp.figures.wheel import direction_colours

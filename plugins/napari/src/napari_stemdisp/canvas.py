@@ -9,6 +9,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
+
 from stemdisp import StemdispError, entry_for
 from stemdisp.recipe import EditEntry
 

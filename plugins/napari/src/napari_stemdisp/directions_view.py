@@ -8,6 +8,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
+
 from stemdisp.figures.rose import draw_rose
 from stemdisp.model.analysis import Analysis
 

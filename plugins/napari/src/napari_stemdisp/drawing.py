@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Points, Shapes
 from numpy.typing import NDArray
+
 from stemdisp import Analysis, Columns, Flag, Micrograph
 from stemdisp.figures.image import DIMMED_LEVELS
 from stemdisp.figures.style import SITE_COLOURS, VACANCY_COLOUR

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari.viewer import Viewer
 from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QMessageBox, QPushButton, QWidget
+
 from stemdisp import StemdispError
 from stemdisp.batch.run import write_result
 

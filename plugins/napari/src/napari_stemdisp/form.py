@@ -5,11 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import Any, NoReturn
 
-import stemdisp
 from pydantic import ValidationError
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+
+import stemdisp
 from stemdisp import materials
 from stemdisp.errors import RecipeError
 from stemdisp.io.recipe_toml import describe

@@ -12,6 +12,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from psygnal import Signal
+
 from stemdisp import Micrograph
 
 KEY = "stemdisp"

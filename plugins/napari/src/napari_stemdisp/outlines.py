@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Shapes
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
+
 from stemdisp import Analysis, Micrograph
 
 from .drawing import at

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
 from stemdisp import Analysis, StemdispError
 from stemdisp.batch.run import sentence_of
 

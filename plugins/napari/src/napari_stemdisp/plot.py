@@ -21,6 +21,7 @@ from matplotlib.text import Text
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QColor, QPalette, QWheelEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
 from stemdisp.figures.style import STYLE
 from stemdisp.model.analysis import Analysis
 

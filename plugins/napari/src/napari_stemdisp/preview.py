@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
+
 from stemdisp import Analysis, Columns, Micrograph, Preview, StemdispError
 
 from .canvas import Canvas

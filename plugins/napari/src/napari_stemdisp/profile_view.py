@@ -8,6 +8,7 @@ from matplotlib.backend_bases import MouseEvent
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QWidget
+
 from stemdisp.figures.composites import draw_layers
 from stemdisp.model.analysis import Analysis
 

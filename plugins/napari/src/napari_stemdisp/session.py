@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import stemdisp
 from numpy.typing import NDArray
 from psygnal import Signal
+
+import stemdisp
 from stemdisp import Analysis, Micrograph, Recipe, RecipeError
 from stemdisp.io.recipe_toml import to_toml
 from stemdisp.model.micrograph import InputFile

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtWidgets import QWidget
+
 from stemdisp import Recipe
 
 from .form import Form, MaterialForm, SectionForm

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
 from stemdisp import Analysis
 
 RIM_PERCENT = 90

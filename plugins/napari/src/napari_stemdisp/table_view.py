@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
 from stemdisp.io.tables import TABLES
 from stemdisp.model.analysis import Analysis
 

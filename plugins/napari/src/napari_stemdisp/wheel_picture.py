@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFontMetricsF, QGuiApplication, QImage, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
+
 from stemdisp.figures.scalebar import round_length
 from stemdisp.figures.wheel import direction_colours
 

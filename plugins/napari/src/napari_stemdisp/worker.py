@@ -8,6 +8,7 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QObject, Signal
+
 from stemdisp import Analysis
 from stemdisp.pulse import Stopped, listening
 

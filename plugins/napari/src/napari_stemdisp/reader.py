@@ -1,0 +1,192 @@
+"""Files and result folders as napari layers: every signal calibrated, stacks with their aligned frames."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.utils.notifications import show_error, show_info
+
+from stemdisp import Analysis, Micrograph, StemdispError, load, read_frames
+from stemdisp.io.formats import is_store
+from stemdisp.io.pairs import group_inputs
+from stemdisp.io.store import ARCHIVE, FAILURE, RECORD
+
+log = logging.getLogger(__name__)
+
+LayerData = tuple[Any, dict[str, Any], str]
+Reader = Callable[[str | Sequence[str]], list[Any]]
+
+PM_PER_NM = 1000.0
+
+SHOWN = (0.1, 99.9)
+"""Percentiles of the values that black and white stand for: columns are not clipped, single hot pixels do not count."""
+
+MOST_SAMPLED = 1 << 20
+"""Pixels that percentiles are taken of; more would not change what is seen."""
+
+NOTHING = [(None,)]
+"""What napari takes as: read, and there is nothing to show."""
+
+MOST_NAMED = 4
+"""Results of a folder that a sentence names."""
+
+Series = dict[str, Any]
+"""Signal -> its frames (F, ny, nx)."""
+
+
+def scale_of(micrograph: Micrograph) -> dict[str, Any]:
+    """How napari places the pixels of a micrograph: in nm where its pixel size is known, else in pixels."""
+    size = micrograph.pixel_size
+    if size is None:
+        return {"scale": (1.0, 1.0), "units": ("pixel", "pixel"), "axis_labels": ("y", "x")}
+    scale = (size.y_pm / PM_PER_NM, size.x_pm / PM_PER_NM)
+    return {"scale": scale, "units": ("nm", "nm"), "axis_labels": ("y", "x")}
+
+
+def limits(image: np.ndarray) -> tuple[float, float]:
+    """The values that are shown black and white; missing pixels (NaN) do not count."""
+    step = max(1, round((image.size / MOST_SAMPLED) ** 0.5))
+    sample = image[::step, ::step]
+    finite = sample[np.isfinite(sample)]
+    low, high = np.percentile(finite, SHOWN).tolist() if finite.size else (0.0, 1.0)
+    return low, high if high > low else low + 1.0
+
+
+def layers_of(
+    micrograph: Micrograph, series: Series | None = None, analysis: Analysis | None = None
+) -> list[LayerData]:
+    """The layers of a micrograph.
+
+    Parameters
+    ----------
+    micrograph
+        Its signals are one image layer each, the first of them shown, the others hidden above it.
+    series
+        Signal -> its frames (F, ny, nx) on the same pixels: hidden layers of three dimensions.
+    analysis
+        What is known of it, for the layers' metadata.
+    """
+    known = {"micrograph": micrograph, **({} if analysis is None else {"analysis": analysis})}
+    placed, shared = scale_of(micrograph), {"colormap": "gray", "multiscale": False, "rgb": False}
+    layers: list[LayerData] = []
+    for number, (name, signal) in enumerate(micrograph.signals.items()):
+        layers.append(
+            (
+                signal.image,
+                {
+                    **placed,
+                    **shared,
+                    "name": _title(micrograph, name),
+                    "contrast_limits": limits(signal.image),
+                    "visible": number == 0,
+                    "metadata": {"stemdisp": {"role": "signal", "signal": name, **known}},
+                },
+                "image",
+            )
+        )
+    for name, frames in (series or {}).items():
+        layers.append(
+            (
+                frames,
+                {
+                    "scale": (1.0, *placed["scale"]),
+                    "units": ("dimensionless", *placed["units"]),
+                    "axis_labels": ("frame", *placed["axis_labels"]),
+                    **shared,
+                    "name": f"{_title(micrograph, name)} frames",
+                    "contrast_limits": limits(frames[0]),
+                    "visible": False,
+                    "metadata": {"stemdisp": {"role": "frames", "signal": name, **known}},
+                },
+                "image",
+            )
+        )
+    return layers
+
+
+def _title(micrograph: Micrograph, signal: str) -> str:
+    """Name of a signal's layer; the name of a file often says the detector already."""
+    said = signal.casefold() in micrograph.name.casefold()
+    return micrograph.name if said and len(micrograph.signals) == 1 else f"{micrograph.name} {signal}"
+
+
+def _partner(path: Path) -> Path | None:
+    """The file beside one that shows the same area in the other detector."""
+    try:
+        sets = group_inputs([path.parent])
+    except StemdispError:  # the image was read, which is what was asked for
+        return None
+    for one in sets:
+        if len(one.paths) > 1 and Path(os.path.abspath(path)) in one.paths:
+            return next(other for other in one.paths if other.name != path.name)
+    return None
+
+
+def _read_images(paths: Sequence[Path]) -> list[LayerData]:
+    """The layers of files: those whose names differ in the detector alone are one micrograph."""
+    layers: list[LayerData] = []
+    sets = group_inputs(paths)
+    for one in sets:
+        layers += layers_of(*read_frames(*one.paths, name=one.name))
+    if len(sets) == len(sets[0].paths) == 1:
+        partner = _partner(paths[0])
+        if partner is not None:
+            show_info(
+                f"{partner.name} lies beside {paths[0].name}. To have both measured as one image, open them together: "
+                "File > Open Files as Stack, or drop both with Shift pressed."
+            )
+    return layers
+
+
+def _result_in(folder: Path) -> Path:
+    """The result folder that is meant: the folder itself, or the only result in it; raises StemdispError."""
+    if any((folder / name).is_file() for name in (RECORD, FAILURE, ARCHIVE)):
+        return folder
+    inside = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+    if len(inside) == 1:
+        return inside[0]
+    if not inside:
+        raise StemdispError(f"{folder.name} holds no result of stemdisp ({RECORD} is missing); open the images in it")
+    names = ", ".join(path.name for path in inside[:MOST_NAMED]) + (" ..." if len(inside) > MOST_NAMED else "")
+    raise StemdispError(f"{folder.name} holds {len(inside)} results; open one of them: {names}")
+
+
+def _read_result(folder: Path) -> list[LayerData]:
+    """The layers of a result folder."""
+    analysis = load(_result_in(folder))
+    return layers_of(analysis.micrograph, analysis=analysis)
+
+
+def _said(read: Callable[[], list[LayerData]]) -> list[Any]:
+    """What was read, or nothing after the sentence that says why not was shown."""
+    try:
+        return read()
+    except StemdispError as error:
+        sentence = str(error)
+    except MemoryError:
+        sentence = "the memory of this machine does not suffice; open a smaller part of the image"
+    log.warning("%s", sentence)
+    show_error(sentence)
+    return list(NOTHING)
+
+
+def _paths(path: str | Sequence[str]) -> list[Path]:
+    return [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
+
+
+def get_image_reader(path: str | Sequence[str]) -> Reader:
+    """The reader of image files; several paths are read together, as one image where their names say so."""
+    return lambda path: _said(lambda: _read_images(_paths(path)))
+
+
+def get_folder_reader(path: str | Sequence[str]) -> Reader | None:
+    """The reader of folders: results of stemdisp, batches with a single one, and .zspy, which is an image."""
+    folders = _paths(path)
+    if all(is_store(folder) for folder in folders):
+        return get_image_reader(path)
+    return lambda path: _said(lambda: [layer for folder in _paths(path) for layer in _read_result(folder)])
