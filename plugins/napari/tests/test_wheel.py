@@ -35,7 +35,7 @@ def _middle_of_wheel(viewer, shot) -> np.ndarray:
     visual = viewer.window._qt_viewer.canvas._viewer_overlay_to_visual[viewer.canvas.overlays["stemdisp_wheel"]][0]
     ratio = shot.shape[1] / viewer.window._qt_viewer.canvas.size[1]
     corner = np.asarray(visual.node.transform.translate[:2])
-    return (corner + [visual.x_size / 2, WHEEL / 2]) * ratio
+    return (corner + np.array([visual.x_size / 2, WHEEL / 2])) * ratio
 
 
 @pytest.mark.parametrize("corner", ["bottom_right", "top_left"])

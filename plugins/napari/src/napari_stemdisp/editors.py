@@ -183,7 +183,7 @@ class Whole(Editor):
         self._box.setRange(int(low if low is not None else -LARGEST), int(high if high is not None else LARGEST))
         _prepare(self._box, field)
         super().__init__(self._box)
-        self._box.valueChanged.connect(lambda value: self.edited.emit(value))
+        self._box.valueChanged.connect(self.edited.emit)
 
     def value(self) -> int:
         """The number."""

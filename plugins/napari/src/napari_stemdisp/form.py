@@ -1,4 +1,4 @@
-"""Forms of the recipe's sections, made from their fields alone: names, units, limits and meaning stand in the recipe."""
+"""Forms of the recipe's sections, made from their fields: names, units, limits and meaning stand in the recipe."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def legend_below(figure: Figure) -> None:
     for ax in figure.axes:
         legend = ax.get_legend()
         if legend is not None:
-            told = (" ".join(text.get_text().split()) for text in legend.get_texts())
+            told = (" ".join(text.get_text().split()).replace(" %", "\u00a0%") for text in legend.get_texts())
             handles |= {label: one for label, one in zip(told, legend.legend_handles, strict=True) if one}
             legend.remove()
     if handles:

@@ -41,7 +41,7 @@ def written(length: float, unit: str) -> str:
 
 @cache
 def _disc(side: int) -> NDArray[np.uint8]:
-    """(side, side, 4) RGBA: in every pixel the colour of the vector that points there from the middle; clear outside."""
+    """(side, side, 4) RGBA: in every pixel the colour of a vector from the middle to there; clear outside."""
     axis = (np.arange(side) + 0.5) / (side / 2) - 1
     right, down = np.meshgrid(axis, axis)
     colours = direction_colours(np.stack([right.ravel(), down.ravel()], axis=1), 1.0).reshape(side, side, 4)
