@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from napari import Viewer
 from napari.layers import Image
-from PIL import Image as Picture
-from qtpy.QtWidgets import QApplication
-
 from napari_stemdisp.panel import Panel
 from napari_stemdisp.samples import interface_multislice
+from PIL import Image as Picture
+from qtpy.QtWidgets import QApplication
 
 SIZE = (1366, 768)
 COLOURS = 160

@@ -127,8 +127,7 @@ class Micrograph:
             and self.inputs == other.inputs
             and self.signals.keys() == other.signals.keys()
             and all(
-                signal is other.signals[name]
-                or np.array_equal(signal.image, other.signals[name].image, equal_nan=True)
+                signal is other.signals[name] or np.array_equal(signal.image, other.signals[name].image, equal_nan=True)
                 for name, signal in self.signals.items()
             )
         )

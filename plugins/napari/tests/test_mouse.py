@@ -1,4 +1,4 @@
-"""A real mouse on the canvas: columns added and chosen, the interface dragged; and what the pixels of the canvas show."""
+"""A real mouse on the canvas: columns added and chosen, the interface dragged; and what its pixels show."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from napari_stemdisp import samples
 
 PLUGIN = "napari-stemdisp"
