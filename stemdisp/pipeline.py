@@ -22,13 +22,14 @@ from .model.side import Side
 from .recipe import Recipe
 from .stages.assign import assign
 from .stages.basis import basis, fit_lattice
-from .stages.blank import Part, blank
+from .stages.blank import Part, blank, others
 from .stages.boundary import boundary
 from .stages.cells import cells
 from .stages.combine import combine
 from .stages.decay import decay
 from .stages.dilution import dilution
 from .stages.displacement import displacement
+from .stages.distortion import distortion
 from .stages.domains import domains
 from .stages.drawn import drawn
 from .stages.edit import edit
@@ -45,6 +46,7 @@ from .stages.polarization import alternatives, polarization
 from .stages.quality import quality
 from .stages.refine import refine
 from .stages.register import register
+from .stages.scan import scan
 from .stages.shown import shown
 from .stages.vacancies import vacancies
 
@@ -80,7 +82,7 @@ def _assign(analysis: Analysis, device: Device) -> Analysis:
     recipe, crystals = analysis.recipe, _crystals(analysis, analysis.lattice)
     crystals.sort(key=lambda crystal: -len(crystal[1]))
     lattice, columns = crystals[0]
-    said = _others([len(other) for _, other in crystals[1:]], len(columns))
+    said = others([len(other) for _, other in crystals[1:]], len(columns))
     columns, notes = edit(columns, recipe.edits, analysis.micrograph.inputs)
     lattice = fit_lattice(columns, lattice)
     return analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)).sized_by_lattice
@@ -104,17 +106,6 @@ def _crystals(analysis: Analysis, lattice: Lattice) -> list[tuple[Lattice, Colum
         crystals.append(part.in_the_whole(lattice, columns))
         left += blank(part, lattice, columns, fewest)
     return crystals
-
-
-def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
-    """A sentence on crystals that are not analysed."""
-    if not counts:
-        return ()
-    crystals = "another crystal" if len(counts) == 1 else f"{len(counts)} other crystals"
-    return (
-        f"{crystals} in view, of {', '.join(map(str, counts))} columns; only the largest, of {analysed} columns, is "
-        "analysed",
-    )
 
 
 def _refine(analysis: Analysis, device: Device) -> Analysis:
@@ -201,13 +192,15 @@ def _edge(analysis: Analysis, pixel_size: PixelSize) -> Edge | None:
 def _displacement(analysis: Analysis, device: Device) -> Analysis:
     pixel_size = analysis.micrograph.pixel_size
     if pixel_size is None:
-        return analysis.having(displacement=None)
-    assert analysis.columns and analysis.cells
+        return analysis.having(distortion=None, displacement=None)
+    assert analysis.columns and analysis.cells and analysis.lattice
     drawn = [entry for entry in analysis.recipe.regions if analysis.micrograph.was_read_from(entry.sha256)]
     region = np.array(drawn[-1].polygon) if drawn else None
     interfaces, recipe = tuple(side.interface for side in analysis.sides), analysis.recipe.displacement
-    field = displacement(analysis.columns, analysis.cells, interfaces, pixel_size, recipe, region)
-    return analysis.having(displacement=field)
+    crystal = (analysis.columns, analysis.cells)
+    bent = distortion(*crystal, analysis.lattice, analysis.interface, pixel_size)
+    field = displacement(*crystal, interfaces, pixel_size, recipe, region, bent)
+    return analysis.having(distortion=bent, displacement=field)
 
 
 def _polarization(analysis: Analysis, device: Device) -> Analysis:
@@ -304,9 +297,12 @@ def _external(analysis: Analysis, device: Device) -> Analysis:
 
 def _quality(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice and analysis.cells
-    crystal = (analysis.columns, analysis.lattice, analysis.micrograph.pixel_size, analysis.cells)
+    moved, size = analysis.displacement, analysis.micrograph.pixel_size
+    crystal = (analysis.columns, analysis.cells, analysis.lattice)
+    layer = None if analysis.interface is None else analysis.interface.layer
+    first = scan(*crystal, _positions(analysis), size, moved, analysis.distortion, layer=layer)
     signals = (analysis.signal_shift_px, analysis.by_signal)
-    return analysis.having(quality=quality(*crystal, analysis.displacement, *signals))
+    return analysis.having(quality=quality(*crystal, size, moved, *signals, first=first))
 
 
 STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {

@@ -76,6 +76,17 @@ def blank(part: Part, lattice: Lattice, columns: Columns, fewest: int) -> list[P
     return sorted(left, key=lambda one: -len(one.peaks))
 
 
+def others(counts: list[int], analysed: int) -> tuple[str, ...]:
+    """A sentence on crystals that are not analysed."""
+    if not counts:
+        return ()
+    crystals = "another crystal" if len(counts) == 1 else f"{len(counts)} other crystals"
+    return (
+        f"{crystals} in view, of {', '.join(map(str, counts))} columns; only the largest, of {analysed} columns, is "
+        "analysed",
+    )
+
+
 def _has_room(free: NDArray[np.bool_], side: int) -> bool:
     """Whether a square of blocks around a block of the frame is free: without one every place is within reach."""
     if side < 1:
