@@ -25,6 +25,7 @@ from .stages.cells import cells
 from .stages.decay import decay
 from .stages.dilution import dilution
 from .stages.displacement import displacement
+from .stages.distortion import distortion
 from .stages.domains import domains
 from .stages.drawn import drawn
 from .stages.external import external
@@ -37,6 +38,7 @@ from .stages.maps import maps
 from .stages.outline import outline
 from .stages.polarization import alternatives, polarization
 from .stages.quality import quality
+from .stages.scan import scan
 from .stages.vacancies import vacancies
 
 NO_LAYERS = "no layers are counted"
@@ -103,13 +105,15 @@ def _edge(analysis: Analysis, pixel_size: PixelSize) -> Edge | None:
 def _displacement(analysis: Analysis, device: Device) -> Analysis:
     pixel_size = analysis.micrograph.pixel_size
     if pixel_size is None:
-        return analysis.having(displacement=None)
-    assert analysis.columns and analysis.cells
+        return analysis.having(distortion=None, displacement=None)
+    assert analysis.columns and analysis.cells and analysis.lattice
     drawn = [entry for entry in analysis.recipe.regions if analysis.micrograph.was_read_from(entry.sha256)]
     region = np.array(drawn[-1].polygon) if drawn else None
     interfaces, recipe = tuple(side.interface for side in analysis.sides), analysis.recipe.displacement
-    field = displacement(analysis.columns, analysis.cells, interfaces, pixel_size, recipe, region)
-    return analysis.having(displacement=field)
+    crystal = (analysis.columns, analysis.cells)
+    bent = distortion(*crystal, analysis.lattice, analysis.interface, pixel_size)
+    field = displacement(*crystal, interfaces, pixel_size, recipe, region, bent)
+    return analysis.having(distortion=bent, displacement=field)
 
 
 def _polarization(analysis: Analysis, device: Device) -> Analysis:
@@ -206,9 +210,14 @@ def _external(analysis: Analysis, device: Device) -> Analysis:
 
 def _quality(analysis: Analysis, device: Device) -> Analysis:
     assert analysis.columns and analysis.lattice and analysis.cells
-    crystal = (analysis.columns, analysis.lattice, analysis.micrograph.pixel_size, analysis.cells)
+    moved, size = analysis.displacement, analysis.micrograph.pixel_size
+    crystal = (analysis.columns, analysis.cells, analysis.lattice)
+    layer = None if analysis.interface is None else analysis.interface.layer
+    first = scan(
+        *crystal, analysis.micrograph.signals[analysis.position_signal], size, moved, analysis.distortion, layer=layer
+    )
     signals = (analysis.signal_shift_px, analysis.by_signal)
-    return analysis.having(quality=quality(*crystal, analysis.displacement, *signals))
+    return analysis.having(quality=quality(*crystal, size, moved, *signals, first=first))
 
 
 STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {

@@ -204,6 +204,11 @@ class DisplacementSection(Section):
     bulk_from_layer: int | None = number(
         None, "First layer of the bulk; unset = found from where the profile is flat.", ge=1, le=10000
     )
+    correct: Literal["none", "affine"] = number(
+        "none",
+        "What of the scan is taken out of displacements: nothing, or the affine distortion that the lattice shows "
+        "against the ideal one (of a crystal that is no cube, its own strain with it).",
+    )
 
 
 class LayersSection(Section):

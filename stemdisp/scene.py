@@ -156,11 +156,14 @@ class Edge:
 @dataclass(frozen=True, kw_only=True)
 class Scan:
     """What the scan does: rms shift of each row along x (pm, redrawn for each frame), a linear map of positions
-    about the image centre (rows of the 2 x 2 matrix act on (x, y) in px), and the rms step from frame to frame (pm)."""
+    about the image centre (rows of the 2 x 2 matrix act on (x, y) in px), the rms step from frame to frame (pm), and
+    the shift (right, down; pm) of the first and the last row against the middle one by a drift that gets faster: it
+    grows with the square of the distance from the middle."""
 
     row_jitter_pm: float = 0.0
     affine: tuple[Vector, Vector] = ((1.0, 0.0), (0.0, 1.0))
     drift_pm: float = 0.0
+    creep_pm: Vector = (0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +274,7 @@ class Truth:
     sigma_A
         (N,) width of the profile's core; ``tail`` and ``tail_ratio`` as in :class:`Look`.
     to_pm
-        (2, 2) undoes the scan: a vector d in px is ``d @ to_pm`` in pm (right, down).
+        (2, 2) undoes the scan but for its creep: a vector d in px is ``d @ to_pm`` in pm (right, down).
     tilt_px
         per signal, (N, 2) apparent shift in that signal.
     background, expected

@@ -176,6 +176,12 @@ def _heights(scene: Scene, signal: SignalName, columns: Specimen) -> Floats:
     return np.asarray(_peak(scene, signal) * contrast(scene, signal)[columns.site] * columns.strength * columns.present)
 
 
+def _creep(scene: Scene, y: Floats) -> Floats:
+    """(N, 2) shift in px of what stands in rows ``y`` (N,) by a drift that gets faster."""
+    along = 2 * y / max(scene.view.shape[0] - 1, 1) - 1
+    return np.asarray(along[:, None] ** 2 * scene.scan.creep_pm / scene.view.pixel_size_pm)
+
+
 def _drift(scene: Scene) -> Floats:
     """(F, 2) shift of each frame against the first in px: a random walk."""
     steps = scene.scan.drift_pm * _stream(scene, _SCAN).standard_normal((scene.dose.frames, 2))
@@ -188,6 +194,7 @@ def _truth(scene: Scene, columns: Specimen, drift: Floats) -> tuple[Truth, Float
     to_px, back, centre = scene.to_px, scene.to_pm, scene.centre
     moved = displacement_pm(scene, columns)
     ideal = centre + columns.ideal @ to_px
+    ideal = ideal + _creep(scene, ideal[:, 1])
     xy = ideal + moved @ np.linalg.inv(back)
     ny, nx = scene.view.shape
     inside = ((xy >= -0.5) & (xy < [nx - 0.5, ny - 0.5])).all(axis=1)

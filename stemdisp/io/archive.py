@@ -26,6 +26,7 @@ from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.dilution import Dilution
+from ..model.distortion import Distortion
 from ..model.domains import Domains, Vortex, Wall
 from ..model.external import ExternalProfile, RankCorrelation
 from ..model.fields import Offset, VectorField
@@ -52,6 +53,7 @@ NOUNS: dict[str, type[Any]] = {
             Decay,
             Dilution,
             Direction,
+            Distortion,
             Domains,
             Estimate,
             ExternalProfile,

@@ -122,6 +122,26 @@ def reference(analysis: Analysis) -> dict[str, Any]:
     }
 
 
+def distortion(analysis: Analysis) -> dict[str, Any] | None:
+    """Affine distortion of the scan in percent, with standard deviations: stretch along x and y, and shear (twice the
+    symmetric element); where it was measured, and whether it was taken out. None where there is none."""
+    found, moved = analysis.distortion, analysis.displacement
+    if found is None:
+        return None
+    percent, std = 100 * (found.matrix - np.eye(2)), 100 * found.std
+    return {
+        "x_percent": percent[0, 0],
+        "x_std_percent": std[0, 0],
+        "y_percent": percent[1, 1],
+        "y_std_percent": std[1, 1],
+        "shear_percent": 2 * percent[0, 1],
+        "shear_std_percent": 2 * std[0, 1],
+        "columns": found.columns,
+        "where": found.where,
+        "taken_out": moved is not None and moved.distortion is not None,
+    }
+
+
 def fits(analysis: Analysis) -> dict[str, Fit]:
     """Signal -> how its columns were fitted."""
     columns = analysis.columns
@@ -334,6 +354,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "counts": plain(counts(analysis)),
         "calibration": plain(calibration(analysis)),
         "lattice": plain(lattice(analysis)),
+        "distortion": plain(distortion(analysis)),
         "signal_shift_px": plain(dict(analysis.signal_shift_px)),
         "reference": plain(reference(analysis)),
         "fits": {signal: plain(vars(fit)) for signal, fit in fits(analysis).items()},

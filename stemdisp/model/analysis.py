@@ -13,6 +13,7 @@ from ..recipe import Recipe
 from .cells import UnitCells
 from .columns import Columns
 from .dilution import Dilution
+from .distortion import Distortion
 from .domains import Domains
 from .external import ExternalProfile
 from .fields import VectorField
@@ -38,6 +39,7 @@ class Analysis:
     brightest site.
     ``sides`` are the crystals on the two sides of an interface, the larger first; one where nothing else is crystal,
     none without an interface. ``interface``, ``vacancies``, ``profile`` and ``decay`` are those of the first.
+    ``distortion`` is that of the scan, whether it was taken out of the displacements or not.
     ``models`` is what every model of the polarization says whose numbers are known, ``polarization`` the one that the
     recipe names.
     ``headlines`` say what stands out, on each side, or in all cells where there are no sides.
@@ -56,6 +58,7 @@ class Analysis:
     signal_shift_px: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     cells: UnitCells | None = None
     sides: tuple[Side, ...] = ()
+    distortion: Distortion | None = None
     displacement: VectorField | None = None
     polarization: VectorField | None = None
     models: Mapping[str, VectorField] = field(default_factory=dict)

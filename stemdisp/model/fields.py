@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+FEWEST_OF_LAYER = 3
+"""Cells without which a layer has no mean."""
+
 
 @dataclass(frozen=True)
 class Offset:
@@ -40,6 +43,9 @@ class VectorField:
         (M,) whether the vector stands above its error (False discovery controlled), NaN vectors are False.
     assumption
         sentence that a figure or table of this field has to carry.
+    distortion
+        (2, 2) affine distortion of the scan that was taken out of the vectors (see
+        :class:`stemdisp.model.distortion.Distortion`), None where nothing was.
     warning
         sentence on what is wrong with the numbers it was made with; empty where nothing is.
     """
@@ -54,6 +60,7 @@ class VectorField:
     beyond: Offset | None = None
     significant: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     assumption: str = ""
+    distortion: Floats | None = None
     warning: str = ""
 
     def __len__(self) -> int:
@@ -104,6 +111,23 @@ class VectorField:
             return replace(self, offset=None, offset_std=None, offset_cells=np.zeros(0, dtype=bool), beyond=None)
         own = self.beyond
         return replace(self, offset=own.vector, offset_std=own.std, offset_cells=own.cells, beyond=None)
+
+    def straight(self, vectors: Floats) -> Floats:
+        """(..., 2) other vectors in pm as these are: without the distortion, where it was taken out."""
+        return vectors if self.distortion is None else np.asarray(vectors @ np.linalg.inv(self.distortion))
+
+    def largest(self, layer: NDArray[np.int64] | None = None) -> Floats | None:
+        """(2,) longest mean of a layer of three cells or more; without ``layer`` (M,) the root mean square along the
+        direction in which it is largest. None where there is none."""
+        valid = self.valid
+        if layer is None:
+            if not valid.any():
+                return None
+            squares, axes = np.linalg.eigh(self.uv[valid].T @ self.uv[valid] / valid.sum())
+            return np.asarray(np.sqrt(squares[1]) * axes[:, 1])
+        of_layers = (valid & (layer == number) for number in np.unique(layer[layer >= 0]))
+        means = [self.uv[cells].mean(axis=0) for cells in of_layers if cells.sum() >= FEWEST_OF_LAYER]
+        return max(means, key=lambda mean: float(np.hypot(*mean)), default=None)
 
     def along(self, direction: Floats) -> Floats:
         """(M,) component along a unit vector (x right, y down)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Check:
     """One systematic that was looked at; ``std`` is None where there is no error; ``warn`` says whether it matters
-    here."""
+    here; ``displacement_pm`` is by how much it can move a displacement, where there is a number for that."""
 
     name: str
     value: float
@@ -16,6 +16,7 @@ class Check:
     unit: str
     sentence: str
     warn: bool = False
+    displacement_pm: float | None = None
 
 
 @dataclass(frozen=True)

@@ -230,6 +230,7 @@ def checks(analysis: Analysis) -> list[Row]:
         {
             "name": check.name.replace("_", " "),
             "value": _check_value(check),
+            "moves": "" if check.displacement_pm is None else number(check.displacement_pm, 2),
             "sentence": check.sentence.replace("+-", "±"),
             "warn": check.warn,
         }

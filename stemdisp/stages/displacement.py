@@ -16,6 +16,7 @@ from ..fitting.discovery import discoveries
 from ..flags import Flag
 from ..model.cells import UnitCells
 from ..model.columns import Columns
+from ..model.distortion import Distortion
 from ..model.fields import Offset, VectorField
 from ..model.interface import Interface
 from ..model.micrograph import PixelSize
@@ -54,6 +55,7 @@ def displacement(
     pixel_size: PixelSize,
     recipe: DisplacementSection,
     region: Floats | None = None,
+    distortion: Distortion | None = None,
 ) -> VectorField:
     """Displacements in pm.
 
@@ -70,6 +72,9 @@ def displacement(
         Which reference is subtracted.
     region
         (P, 2) corners in px of a reference region drawn for this image; it wins over the automatic one.
+    distortion
+        Of the scan, which the recipe may want taken out: vectors are then those that an undistorted scan would show,
+        in the directions in which the crystal lies in the image.
 
     Returns
     -------
@@ -82,6 +87,10 @@ def displacement(
         cells.gather(columns.cov.reshape(-1, 4)).sum(axis=1).reshape(-1, 2, 2) / cells.reference.shape[1] ** 2
     )
     cov = (columns.cov[cells.moving] + reference_cov) * pm[:, None] * pm
+    taken = distortion.matrix if distortion is not None and recipe.correct == "affine" else None
+    if taken is not None:
+        back = np.linalg.inv(taken)
+        uv, cov = uv @ back, back.T @ cov @ back
     missing = (cells.flags & int(Flag.INCOMPLETE)) > 0
     uv[missing], cov[missing] = np.nan, np.nan
     first = _block(uv, cov, _zero(uv, cells, interfaces[0] if interfaces else None, recipe, region))
@@ -106,7 +115,8 @@ def displacement(
         offset_cells=np.zeros(0, dtype=bool) if offset is None else offset.cells,
         beyond=beyond,
         significant=level & np.isfinite(vectors).all(axis=1),
-        assumption=sentence,
+        assumption=sentence if taken is None else f"the affine distortion of the scan was taken out; {sentence}",
+        distortion=taken,
     )
 
 

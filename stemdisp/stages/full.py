@@ -71,7 +71,7 @@ def full(
     complete = (rows >= 0).all(axis=1)
     if not complete.any():
         return _nothing(cells, _unseen(columns, lattice))
-    uv, cov = _sums(columns, cells, lattice, pixel_size, dipole, rows)
+    uv, cov = _sums(columns, cells, lattice, field.straight(np.diag(pixel_size.xy_pm)), dipole, rows)
     uv[~complete], cov[~complete] = np.nan, np.nan
     uv, first, other = _against(uv, field, beyond)
     return VectorField(
@@ -131,24 +131,24 @@ def _sums(
     columns: Columns,
     cells: UnitCells,
     lattice: Lattice,
-    pixel_size: PixelSize,
+    to_pm: Floats,
     dipole: Dipole,
     rows: NDArray[np.int64],
 ) -> tuple[Floats, Floats]:
-    """(M, 2) and (M, 2, 2) weighted sums of how far columns stand off the lattice, and their covariance.
+    """(M, 2) and (M, 2, 2) weighted sums of how far columns stand off the lattice, and their covariance; vectors in px
+    times ``to_pm`` (2, 2) are pm.
 
     The weights add up to zero and are centred: neither the lattice's origin nor a distortion of the scan is in them.
     """
-    pm = pixel_size.xy_pm
     # The crystal's frame as the image shows it, without what scan and strain do to lengths and angles.
-    left, _, right = np.linalg.svd(np.linalg.solve(lattice.motif.cell_A, lattice.cell * pm))
+    left, _, right = np.linalg.svd(np.linalg.solve(lattice.motif.cell_A, lattice.cell @ to_pm))
     turn = left @ right
     weights = turn.T @ dipole.weights @ turn
     uv, cov = np.zeros((len(cells), 2)), np.zeros((len(cells), 2, 2))
     for row, site, cell, weight in zip(rows.T, dipole.sites, dipole.offsets, weights, strict=True):
         ideal = lattice.position(cells.hk + cell, np.full(len(cells), site))
-        uv += (columns.xy[row] - ideal) * pm @ weight.T
-        cov += weight @ (columns.cov[row] * pm[:, None] * pm) @ weight.T
+        uv += (columns.xy[row] - ideal) @ to_pm @ weight.T
+        cov += weight @ to_pm.T @ columns.cov[row] @ to_pm @ weight.T
     return uv, cov
 
 

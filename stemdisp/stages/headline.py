@@ -89,7 +89,8 @@ def headline(
         "the displacement does not stand above its error",
         tuple(replace(one, vector=one.vector @ axes, cov=axes.T @ one.cov @ axes) for one in estimates),
     )
-    return _pointing(found, side, lattice, pixel_size) if believed else found
+    to_pm = field.straight(np.diag(pixel_size.xy_pm))
+    return _pointing(found, side, lattice, to_pm) if believed else found
 
 
 def _mean(vectors: Floats) -> tuple[Floats, Floats]:
@@ -113,9 +114,9 @@ def _estimate(model: str, vectors: Floats, grown: Floats, moved: Floats, dilutio
     return Estimate(model, mean, cov, float(mean @ along), float(np.sqrt(along @ cov @ along)))
 
 
-def _pointing(found: Headline, side: Side | None, lattice: Lattice, pixel_size: PixelSize) -> Headline:
-    """With the name of its direction, if that is known well enough."""
-    to_crystal = np.diag(1 / pixel_size.xy_pm) @ np.linalg.solve(lattice.cell, lattice.motif.cell_A)
+def _pointing(found: Headline, side: Side | None, lattice: Lattice, to_pm: Floats) -> Headline:
+    """With the name of its direction, if that is known well enough; vectors in px times ``to_pm`` are pm."""
+    to_crystal = np.linalg.solve(lattice.cell @ to_pm, lattice.motif.cell_A)
     vector, cov = found.mean_pm @ to_crystal, to_crystal.T @ found.cov_pm @ to_crystal
     length = float(np.linalg.norm(vector))
     across = np.array([-vector[1], vector[0]]) / length

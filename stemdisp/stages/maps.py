@@ -86,7 +86,7 @@ def maps(
         zone = format_indices(lattice.motif.zone)
         sentences.append(f"c/a is left out: along {zone} the cell's two axes are not both axes of a cube")
     values |= _intensities(columns, cells, bulk)
-    oxygen, said = _oxygen(columns, cells, lattice, pixel_size)
+    oxygen, said = _oxygen(columns, cells, lattice, displacement.straight(np.diag(pixel_size.xy_pm)))
     if named:
         for name in ("oxygen_dx_pm", "oxygen_dy_pm"):
             seen = bulk & np.isfinite(oxygen.get(name, values[name]))
@@ -190,8 +190,9 @@ def _intensities(columns: Columns, cells: UnitCells, bulk: Mask) -> Values:
     return found
 
 
-def _oxygen(columns: Columns, cells: UnitCells, lattice: Lattice, pixel_size: PixelSize) -> tuple[Values, str]:
-    """Where oxygen stands, and the sentence that says so or why it is not known."""
+def _oxygen(columns: Columns, cells: UnitCells, lattice: Lattice, to_pm: Floats) -> tuple[Values, str]:
+    """Where oxygen stands, and the sentence that says so or why it is not known; vectors in px times ``to_pm`` (2, 2)
+    are pm."""
     motif = lattice.motif
     names = [name for name, pure in zip(motif.sites, motif.oxygen, strict=True) if pure]
     shows = np.array([name != "HAADF" for name in columns.signals])
@@ -206,11 +207,10 @@ def _oxygen(columns: Columns, cells: UnitCells, lattice: Lattice, pixel_size: Pi
         return {}, "oxygen positions are left out: in this projection oxygen is not centred on the moving column"
     rows = np.concatenate([_rows(columns, cells, n, o) for n, o in zip(names, offsets, strict=True)], axis=1)
     rows = np.where((rows >= 0) & shows[columns.signal[rows]], rows, -1)
-    pm = pixel_size.xy_pm
     complete = (rows >= 0).all(axis=1) & cells.complete
-    xy, cov = columns.xy * pm, columns.cov * pm[:, None] * pm
+    xy, cov = columns.xy @ to_pm, to_pm.T @ columns.cov @ to_pm
     count, around = rows.shape[1], cells.reference.shape[1]
-    off = np.where(complete[:, None], xy[rows].mean(axis=1) - cells.xy * pm, np.nan)
+    off = np.where(complete[:, None], xy[rows].mean(axis=1) - cells.xy @ to_pm, np.nan)
     variance = cov[rows].sum(axis=1) / count**2 + cells.gather(cov).sum(axis=1) / around**2
     std = np.sqrt(np.where(complete[:, None], variance[:, [0, 1], [0, 1]], np.nan))
     found = {"oxygen_dx_pm": off[:, 0], "oxygen_dx_std_pm": std[:, 0]}

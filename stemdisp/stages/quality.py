@@ -1,5 +1,5 @@
-"""Look at what could fool the reader: calibration, distortion, reference offset, shift of the signals, columns in
-doubt."""
+"""Look at what could fool the reader beside the scan: reference offset, tilt, the columns' model, shift of the signals,
+columns in doubt."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from ..model.lattice import Lattice
 from ..model.micrograph import PixelSize
 from ..model.quality import Check, Quality
 
-CALIBRATION_TOLERANCE = 0.03
-"""Departure of the pixel size from the lattice's beyond which the calibration is doubted."""
-
 LARGE_OFFSET_PM = 5.0
 """Reference offset beyond which tilt or scan distortion is worth a warning."""
 
@@ -30,6 +27,9 @@ UNLIKE_SHARE = 0.15
 
 ABF_PM_PER_MRAD = 1.6
 """Of K against Ta, less what HAADF shows: multislice of 4.5 nm of KTaO3 along [1-10] tilted by 2 mrad (sample_data)."""
+
+ABF_TO_HAADF = 5.0
+"""How many times more of a tilt ABF shows than HAADF, in the same images."""
 
 CLOSE_WIDTHS = 3.6
 """Distance of a brighter column, in widths, below which its shape counts: at 3.4 widths, in an ABF multislice image of
@@ -47,72 +47,31 @@ LARGE_SHARE = 0.1
 
 def quality(
     columns: Columns,
+    cells: UnitCells,
     lattice: Lattice,
     pixel_size: PixelSize | None,
-    cells: UnitCells,
     displacement: VectorField | None,
     shifts: Mapping[str, tuple[float, float]],
     by_signal: Mapping[str, Columns],
+    *,
+    first: tuple[Check, ...] = (),
 ) -> Quality:
-    """Every check as a number, a unit and a sentence.
+    """Every check as a number, a unit and a sentence, those of the scan ``first``.
 
     ``shifts`` are the signals' shifts (x, y) px, ``by_signal`` the columns as fitted in each signal alone;
     ``pixel_size`` and ``displacement`` may be missing.
     """
     checks = [
-        *_calibration(columns, lattice, pixel_size),
+        *first,
         *_offset(displacement),
-        *_tilt(cells, displacement, by_signal, pixel_size),
+        *_tilt(cells, displacement, by_signal, pixel_size, columns.signals[0]),
         *_model(columns, cells, pixel_size),
-    ]
-    checks += [
         *_shifts(shifts),
         *_resolution(columns, by_signal[columns.signals[0]]),
         *_overlap(columns, lattice),
         *_flagged(columns, cells),
     ]
     return Quality(tuple(checks))
-
-
-def _calibration(columns: Columns, lattice: Lattice, pixel_size: PixelSize | None) -> list[Check]:
-    found = []
-    material = lattice.motif.material
-    stretch, turn = _distortion_std(columns, lattice)
-    if pixel_size is not None:
-        for axis, size, measured, std in zip("xy", pixel_size.xy_pm, lattice.scale_pm, stretch, strict=True):
-            off = float(measured / size - 1)
-            error = "" if std is None else f" (+- {100 * std:.2g} %)"
-            sentence = (
-                f"along {axis} a pixel is {size:.4g} pm ({pixel_size.origin}) and {measured:.4g} pm by the lattice of "
-                f"{material.name}: {100 * abs(off):.1f} % {'more' if off > 0 else 'less'}{error}"
-            )
-            # A crystal that is no cube shows its own axes, not those of the cube of its volume.
-            low, high = sorted(1 / (1 + strain) - 1 for strain in material.strain)
-            warn = not low - CALIBRATION_TOLERANCE <= off <= high + CALIBRATION_TOLERANCE
-            if warn:
-                sentence += "; check the calibration, or pass --pixel-size lattice"
-            found.append(
-                Check(f"pixel_size_{axis}", 100 * off, None if std is None else 100 * std, "%", sentence, warn)
-            )
-    shear = lattice.shear_deg
-    error = "" if turn is None else f" +- {turn:.2g}"
-    sentence = f"the scan's axes are {90 - shear:.2f}{error} degrees apart, seen from the lattice"
-    return [*found, Check("shear", shear, turn, "deg", sentence)]
-
-
-def _distortion_std(columns: Columns, lattice: Lattice) -> tuple[tuple[float | None, float | None], float | None]:
-    """Relative standard deviation of a pixel's width and height by the lattice, and that (degrees) of its axes' angle,
-    from how the reference columns scatter about their places and over the image."""
-    rows = columns.of_site(lattice.motif.material.reference) & columns.usable
-    if rows.sum() < FEWEST_CELLS + 3:
-        return (None, None), None
-    off = columns.xy[rows] - lattice.position(columns.hk[rows], columns.site[rows])
-    scatter, spread = off.std(axis=0, ddof=3), columns.xy[rows].std(axis=0) * np.sqrt(rows.sum())
-    if not (spread > 0).all():
-        return (None, None), None
-    slopes = scatter / spread
-    turn = float(np.degrees(np.hypot(scatter[0] / spread[1], scatter[1] / spread[0])))
-    return (float(slopes[0]), float(slopes[1])), turn
 
 
 def _offset(field: VectorField | None) -> list[Check]:
@@ -131,7 +90,8 @@ def _offset(field: VectorField | None) -> list[Check]:
         sentence += (
             f"; more than {LARGE_OFFSET_PM:g} pm: doubt displacements below this size, or tilt the specimen better"
         )
-    return [Check("reference_offset", size, error, "pm", sentence, warn)]
+    # What was subtracted moves nothing any more; what is not known of it moves all.
+    return [Check("reference_offset", size, error, "pm", sentence, warn, float(np.hypot(*field.offset_std)))]
 
 
 def _mean(field: VectorField) -> list[Check]:
@@ -165,11 +125,15 @@ def _model(columns: Columns, cells: UnitCells, pixel_size: PixelSize | None) -> 
         f"with another model of the columns displacements are others by {size:.1f} pm rms, all alike by "
         f"({mean[0]:.1f}, {mean[1]:.1f}) pm (right, down): an error that their standard deviations do not contain"
     )
-    return [Check("model_bias", size, None, "pm", sentence, size > LARGE_OFFSET_PM)]
+    return [Check("model_bias", size, None, "pm", sentence, size > LARGE_OFFSET_PM, size)]
 
 
 def _tilt(
-    cells: UnitCells, field: VectorField | None, by_signal: Mapping[str, Columns], pixel_size: PixelSize | None
+    cells: UnitCells,
+    field: VectorField | None,
+    by_signal: Mapping[str, Columns],
+    pixel_size: PixelSize | None,
+    positions: str,
 ) -> list[Check]:
     """Displacement in ABF minus that in HAADF: a tilt moves columns of unlike atoms apart, far more so in ABF."""
     if field is None or pixel_size is None or not {"HAADF", "ABF"} <= by_signal.keys():
@@ -202,7 +166,9 @@ def _tilt(
             f"{ABF_PM_PER_MRAD:g} pm for each); HAADF shows a fifth of it, and what is uniform is subtracted with the "
             "reference"
         )
-    return [Check("tilt_proxy", size, error, "pm", sentence, warn)]
+    # ABF shows five times as much of a tilt as HAADF, and both of them together the difference.
+    share = ABF_TO_HAADF / (ABF_TO_HAADF - 1) if positions == "ABF" else 1 / (ABF_TO_HAADF - 1)
+    return [Check("tilt_proxy", size, error, "pm", sentence, warn, share * size)]
 
 
 def _shifts(shifts: Mapping[str, tuple[float, float]]) -> list[Check]:

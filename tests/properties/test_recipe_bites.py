@@ -119,6 +119,7 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "interface.plane": ("001",),
     "displacement.reference": ("none",),
     "displacement.bulk_from_layer": (1,),
+    "displacement.correct": ("affine",),
     "polarization.model": ("reference_site", "full", "none"),
     "polarization.kappa": (2.0,),
     "polarization.charge": (2.0,),
