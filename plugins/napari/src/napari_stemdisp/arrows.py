@@ -154,11 +154,10 @@ def draw_lengths(keeper: Keeper, analysis: Analysis, what: str, scale: Scale | N
     y, x = np.arange(0, ny, step), np.arange(0, nx, step)
     rows = np.flatnonzero(field.valid)
     pixels = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    away, nearest = KDTree(field.xy[rows]).query(pixels, distance_upper_bound=REACH * cell_spacing_px(field))
-    known = np.isfinite(away)
-    picture = np.full(len(pixels), np.nan, dtype=np.float32)
-    picture[known] = field.magnitude[rows][nearest[known]]
-    picture = picture.reshape(len(y), len(x))
+    away, nearest = (np.asarray(found) for found in KDTree(field.xy[rows]).query(pixels))
+    reached = away <= REACH * cell_spacing_px(field)
+    lengths = np.where(reached, field.magnitude[rows][nearest], np.nan)
+    picture = lengths.astype(np.float32).reshape(len(y), len(x))
     grid = grid_of(analysis.micrograph)
 
     def make() -> Image:

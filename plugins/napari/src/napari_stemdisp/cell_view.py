@@ -38,7 +38,7 @@ CELL_NUMBERS = (
     ("polarization down", "py_uC_cm2", "py_std_uC_cm2", "uC/cm2"),
     ("layer", "layer", "", ""),
     ("distance to the edge", "distance_nm", "", "nm"),
-    ("c / a", "c_over_a", "", ""),
+    ("c / a", "c_over_a", "c_over_a_std", ""),
 )
 """What is told of a cell: words, column of the table, column of its error, unit."""
 

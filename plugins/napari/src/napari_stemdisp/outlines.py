@@ -33,7 +33,7 @@ def _interface(analysis: Analysis) -> Floats | None:
     curve = found.curve
     if len(curve) <= MOST_HANDLES:
         return curve
-    return curve[np.linspace(0, len(curve) - 1, MOST_HANDLES).round().astype(int)]
+    return np.asarray(curve[np.linspace(0, len(curve) - 1, MOST_HANDLES).round().astype(int)])
 
 
 def _region(analysis: Analysis) -> Floats | None:
