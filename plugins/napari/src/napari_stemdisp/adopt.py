@@ -30,9 +30,8 @@ def adopted(layer: Image) -> tuple[Micrograph, tuple[Path, ...], Analysis | None
     known = micrograph_of(layer)
     path = Path(layer.source.path) if layer.source.path else None
     if known is not None:
-        paths = own.get("paths") or ([path] if path is not None else [])
         analysis = own.get("analysis")
-        return known, tuple(Path(one) for one in paths), analysis if isinstance(analysis, Analysis) else None
+        return known, tuple(own.get("paths", ())), analysis if isinstance(analysis, Analysis) else None
     if layer.rgb:
         raise ReadError(f"{layer.name} is a colour picture; open the microscope's own file")
     if layer.ndim != 2:

@@ -75,7 +75,7 @@ class Canvas(QObject):
 
     def draw(self) -> None:
         """Bring every layer up to date with what is known."""
-        analysis = self.session.analysis
+        analysis = self.keeper.analysis = self.session.analysis
         if analysis is None:
             for role in ("columns", "lattice", "displacement", "errors", "magnitude", "layer bands", "marks"):
                 self.keeper.hide(role)

@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from psygnal import Signal
 
-from stemdisp import Micrograph
+from stemdisp import Analysis, Micrograph
 
 KEY = "stemdisp"
 
@@ -59,7 +59,8 @@ def grid_of(micrograph: Micrograph) -> dict[str, Any]:
 class Keeper:
     """Layers of one viewer by role.
 
-    A layer that the user deletes is not drawn again before :meth:`restore`; ``dropped`` says so.
+    A layer that the user deletes is not drawn again before :meth:`restore`; ``dropped`` says so.  Layers that are drawn
+    carry the ``analysis`` that they show, for those who save them.
     """
 
     dropped = Signal(str)
@@ -68,6 +69,7 @@ class Keeper:
         self.viewer = viewer
         self.missing: set[str] = set()
         self.quiet = False
+        self.analysis: Analysis | None = None
         viewer.layers.events.removed.connect(self._removed)
 
     def close(self) -> None:
@@ -91,11 +93,12 @@ class Keeper:
             layer = self.find(wanted)
             if layer is None:
                 layer = make()
-                layer.metadata = {**layer.metadata, KEY: {"role": wanted}}
+                layer.metadata = {KEY: {"role": wanted}}
                 active = self.viewer.layers.selection.active
                 self.viewer.layers.insert(self._place(wanted), layer)
                 self.viewer.layers.selection.active = active or layer
             update(layer)
+            layer.metadata = {**layer.metadata, KEY: {"role": wanted, "analysis": self.analysis}}
         return layer
 
     def hide(self, wanted: str) -> None:

@@ -58,7 +58,10 @@ def limits(image: np.ndarray) -> tuple[float, float]:
 
 
 def layers_of(
-    micrograph: Micrograph, series: Series | None = None, analysis: Analysis | None = None
+    micrograph: Micrograph,
+    series: Series | None = None,
+    analysis: Analysis | None = None,
+    paths: Sequence[Path] = (),
 ) -> list[LayerData]:
     """The layers of a micrograph.
 
@@ -70,8 +73,10 @@ def layers_of(
         Signal -> its frames (F, ny, nx) on the same pixels: hidden layers of three dimensions.
     analysis
         What is known of it, for the layers' metadata.
+    paths
+        Files that it was read from.
     """
-    known = {"micrograph": micrograph, **({} if analysis is None else {"analysis": analysis})}
+    known = {"micrograph": micrograph, "paths": tuple(paths), **({} if analysis is None else {"analysis": analysis})}
     placed, shared = scale_of(micrograph), {"colormap": "gray", "multiscale": False, "rgb": False}
     layers: list[LayerData] = []
     for number, (name, signal) in enumerate(micrograph.signals.items()):
@@ -132,7 +137,7 @@ def _read_images(paths: Sequence[Path]) -> list[LayerData]:
     layers: list[LayerData] = []
     sets = group_inputs(paths)
     for one in sets:
-        layers += layers_of(*read_frames(*one.paths, name=one.name))
+        layers += layers_of(*read_frames(*one.paths, name=one.name), paths=one.paths)
     if len(sets) == len(sets[0].paths) == 1:
         partner = _partner(paths[0])
         if partner is not None:
