@@ -23,7 +23,9 @@ _HOME = {
     "Interface": "model.interface",
     "Lattice": "model.lattice",
     "Micrograph": "model.micrograph",
+    "Patch": "patch",
     "PixelSize": "model.micrograph",
+    "Preview": "stages.find",
     "Profile": "model.profile",
     "ReadError": "errors",
     "Recipe": "recipe",
@@ -35,15 +37,20 @@ _HOME = {
     "UnitCells": "model.cells",
     "VectorField": "model.fields",
     "analyse": "pipeline",
+    "entry_for": "edits",
     "load": "io.store",
     "load_recipe": "recipe",
+    "model_patch": "patch",
+    "preview": "pipeline",
     "read": "io.read",
     "read_frames": "io.read",
     "recipe_for": "recipe",
     "read_profile": "io.external",
     "recipe_from_cif": "io.cif",
+    "retouch": "pipeline",
     "save": "io.store",
     "simulate": "synthetic",
+    "stale": "pipeline",
     "steps": "pipeline",
     "to_atomap": "interop.atomap",
     "to_hyperspy": "interop.hyperspy",
@@ -55,6 +62,7 @@ _RENAMED = {"load_recipe": "load", "recipe_for": "for_material"}
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
+    from .edits import entry_for
     from .errors import CalibrationError, DeviceError, ReadError, RecipeError, StageError, StemdispError
     from .flags import Flag
     from .interop.atomap import to_atomap
@@ -71,11 +79,13 @@ if TYPE_CHECKING:
     from .model.lattice import Lattice
     from .model.micrograph import Micrograph, PixelSize, Signal
     from .model.profile import Profile
-    from .pipeline import analyse, steps
+    from .patch import Patch, model_patch
+    from .pipeline import analyse, preview, retouch, stale, steps
     from .recipe import Recipe
     from .recipe import for_material as recipe_for
     from .recipe import load as load_recipe
     from .scene import Scene
+    from .stages.find import Preview
     from .synthetic import simulate
 
 

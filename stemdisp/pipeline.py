@@ -5,64 +5,50 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
 from . import backend
 from .backend import Choice, Device
 from .errors import CalibrationError, RecipeError, StageError
-from .flags import Flag
 from .model.analysis import Analysis
 from .model.columns import Columns
 from .model.interface import Edge
-from .model.lattice import Lattice
-from .model.micrograph import Micrograph, PixelSize, Signal
+from .model.micrograph import Micrograph, PixelSize
 from .model.side import Side
+from .positions import listed, refined, retouched
+from .pulse import beat
 from .recipe import Recipe
-from .stages.assign import assign
-from .stages.basis import basis, fit_lattice
-from .stages.blank import Part, blank
+from .stages.basis import basis
 from .stages.boundary import boundary
 from .stages.cells import cells
-from .stages.combine import combine
 from .stages.decay import decay
 from .stages.dilution import dilution
 from .stages.displacement import displacement
 from .stages.domains import domains
 from .stages.drawn import drawn
-from .stages.edit import edit
 from .stages.external import external
-from .stages.find import find
+from .stages.find import Preview, Window, find
 from .stages.full import full
 from .stages.headline import headline
-from .stages.hold import hold
 from .stages.interface import interface
 from .stages.layers import layers
 from .stages.maps import maps
 from .stages.outline import outline
 from .stages.polarization import alternatives, polarization
 from .stages.quality import quality
-from .stages.refine import refine
-from .stages.register import register
-from .stages.shown import shown
 from .stages.vacancies import vacancies
 
 NO_LAYERS = "no layers are counted"
 """Begins the sentence that says why."""
 
-MOST_CRYSTALS = 6
-"""Crystals in one image after which no more are looked for."""
+UNSIZED = "no pixel size is known: positions stay in px and there is no displacement in pm; pass a pixel size in pm"
 
 Step = Callable[[Analysis, Device], Analysis]
 
 
-def _positions(analysis: Analysis) -> Signal:
-    return analysis.micrograph.signals[analysis.position_signal]
-
-
 def _find(analysis: Analysis, device: Device) -> Analysis:
-    return analysis.having(peaks=find(_positions(analysis), analysis.recipe.find))
+    return analysis.having(peaks=find(analysis.micrograph.signals[analysis.position_signal], analysis.recipe.find))
 
 
 def _basis(analysis: Analysis, device: Device) -> Analysis:
@@ -71,93 +57,9 @@ def _basis(analysis: Analysis, device: Device) -> Analysis:
         given = PixelSize(*recipe.image.pixel_size, "user")
         analysis = analysis.having(micrograph=analysis.micrograph.with_pixel_size(given))
     motif = recipe.motif()
-    lattice = basis(_positions(analysis), motif, analysis.known_pixel_size, recipe.basis)
+    signal = analysis.micrograph.signals[analysis.position_signal]
+    lattice = basis(signal, motif, analysis.known_pixel_size, recipe.basis)
     return analysis.having(lattice=lattice, notes=(*analysis.notes, *motif.notes))
-
-
-def _assign(analysis: Analysis, device: Device) -> Analysis:
-    assert analysis.lattice
-    recipe, crystals = analysis.recipe, _crystals(analysis, analysis.lattice)
-    crystals.sort(key=lambda crystal: -len(crystal[1]))
-    lattice, columns = crystals[0]
-    said = _others([len(other) for _, other in crystals[1:]], len(columns))
-    columns, notes = edit(columns, recipe.edits, analysis.micrograph.inputs)
-    lattice = fit_lattice(columns, lattice)
-    return analysis.having(columns=columns, lattice=lattice, notes=(*analysis.notes, *said, *notes)).sized_by_lattice
-
-
-def _crystals(analysis: Analysis, lattice: Lattice) -> list[tuple[Lattice, Columns]]:
-    """The crystal that ``lattice`` was found in, and those found in what is left of the image."""
-    assert analysis.peaks
-    recipe = analysis.recipe
-    whole = Part(_positions(analysis), analysis.peaks, np.zeros(2, dtype=np.int64))
-    columns = assign(whole.peaks, lattice, whole.signal, recipe.assign)
-    crystals, fewest = [(lattice, columns)], recipe.assign.minimum_cells
-    left = blank(whole, lattice, columns, fewest)
-    while left and len(crystals) < MOST_CRYSTALS:
-        part = left.pop(0)
-        try:
-            lattice = basis(part.signal, lattice.motif, analysis.known_pixel_size, recipe.basis)
-            columns = assign(part.peaks, lattice, part.signal, recipe.assign)
-        except StageError:
-            continue
-        crystals.append(part.in_the_whole(lattice, columns))
-        left += blank(part, lattice, columns, fewest)
-    return crystals
-
-
-def _others(counts: list[int], analysed: int) -> tuple[str, ...]:
-    """A sentence on crystals that are not analysed."""
-    if not counts:
-        return ()
-    crystals = "another crystal" if len(counts) == 1 else f"{len(counts)} other crystals"
-    return (
-        f"{crystals} in view, of {', '.join(map(str, counts))} columns; only the largest, of {analysed} columns, is "
-        "analysed",
-    )
-
-
-def _refine(analysis: Analysis, device: Device) -> Analysis:
-    assert analysis.columns and analysis.lattice
-    positions, oxygen = analysis.position_signal, analysis.oxygen_signal
-    signals, lattice, recipe = analysis.micrograph.signals, analysis.lattice, analysis.recipe.refine
-    motif, start = lattice.motif, analysis.columns
-    brightest = motif.sites[int(motif.contrast(positions).argmax())]
-    if recipe.oxygen_in_haadf != "free" and signals[positions].contrast > 0:
-        start = start.replace(xy=hold(start, lattice, brightest))
-    place = partial(hold, lattice=lattice, among=motif.material.reference)
-    first = refine(signals[positions], start, lattice, recipe, device, place=place)
-    if start is not analysis.columns and brightest != motif.material.reference:
-        # The brightest moves: oxygen placed among it would follow, and pull at it in turn.
-        start = start.replace(xy=place(first))
-        first = refine(signals[positions], start, lattice, recipe, device, place=place)
-    by_signal = {positions: first}
-    if oxygen != positions:
-        # Where the first signal shows a shoulder only, its fit says less than the lattice does.
-        known = (by_signal[positions].flags & int(Flag.UNRESOLVED)) == 0
-        start = analysis.columns.replace(xy=np.where(known[:, None], by_signal[positions].xy, analysis.columns.xy))
-        start = start.replace(xy=start.xy + register(signals[oxygen], start, lattice))
-        by_signal[oxygen] = refine(signals[oxygen], start, lattice, recipe, device)
-        held = place(first)
-        places = shown(combine(by_signal, lattice, positions, oxygen)[0], held, lattice, recipe.oxygen_spread)
-        if places is not None and recipe.oxygen_in_haadf != "free" and signals[positions].contrast > 0:
-            start = first.replace(xy=np.where(motif.oxygen[first.site][:, None], places, first.xy))
-            by_signal[positions] = refine(signals[positions], start, lattice, recipe, device)
-    columns, shifts = combine(by_signal, lattice, positions, oxygen)
-    said = [
-        f"{name}: {how.reason}"
-        for name, how in zip(columns.signals, columns.fits, strict=True)
-        if how.weights == "uniform" and recipe.weights == "auto"
-    ]
-    found = analysis.having(
-        notes=(*analysis.notes, *said),
-        columns=columns,
-        by_signal=by_signal,
-        signal_shift_px=shifts,
-        lattice=fit_lattice(columns, lattice),
-        device=f"{device.name}, {columns.fits[0].engine}",
-    )
-    return found.sized_by_lattice
 
 
 def _cells(analysis: Analysis, device: Device) -> Analysis:
@@ -312,8 +214,8 @@ def _quality(analysis: Analysis, device: Device) -> Analysis:
 STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
     "find": (_find, ("image", "find")),
     "basis": (_basis, ("material", "structure", "basis")),
-    "assign": (_assign, ("assign", "edits")),
-    "refine": (_refine, ("refine",)),
+    "assign": (listed, ("assign", "edits")),
+    "refine": (refined, ("refine",)),
     "cells": (_cells, ()),
     "interface": (_interface, ("interface", "interfaces")),
     "displacement": (_displacement, ("displacement", "regions")),
@@ -331,14 +233,19 @@ STAGES: dict[str, tuple[Step, tuple[str, ...]]] = {
 """Stage name -> what it does, and the recipe sections that only it and later stages depend on."""
 
 
-def _first_stale(recipe: Recipe, start: Analysis | None, micrograph: Micrograph) -> int:
-    """Number of the first stage whose result ``start`` cannot give."""
-    if start is None or start.quality is None or not start.micrograph.shows_the_same(micrograph):
-        return 0
-    for number, (_, sections) in enumerate(STAGES.values()):
-        if any(getattr(recipe, s) != getattr(start.recipe, s) for s in sections):
-            return number
-    return len(STAGES)
+def stale(micrograph: Micrograph, recipe: Recipe, start: Analysis | None) -> tuple[str, ...]:
+    """Names of the stages whose results ``start``, an earlier analysis of the same image, cannot give: from the first
+    that did not run, or whose recipe sections differ, to the last.
+
+    Of one whose columns were retouched, from ``assign`` on: what is provisional is not built upon."""
+    names = tuple(STAGES)
+    if start is None or not start.micrograph.shows_the_same(micrograph):
+        return names
+    for number, (name, (_, sections)) in enumerate(STAGES.items()):
+        untrue = name not in start.seconds or (start.provisional and name == "assign")
+        if untrue or any(getattr(recipe, s) != getattr(start.recipe, s) for s in sections):
+            return names[number:]
+    return ()
 
 
 def steps(
@@ -346,8 +253,8 @@ def steps(
 ) -> Iterator[tuple[str, Analysis]]:
     """Run the stages one after another, yielding (stage name, what is known after it).
 
-    ``start`` is an earlier, finished analysis of the same image: stages whose recipe sections did not change, nor those
-    before them, are not run again (and not yielded).
+    ``start`` is an earlier analysis of the same image, finished or not: stages that ran then, and whose recipe sections
+    did not change, nor those before them, are not run again (and not yielded).
 
     Raises
     ------
@@ -355,26 +262,31 @@ def steps(
         A stage cannot honestly go on; what it said before remains with the caller.
     """
     place = backend.choose(device)
-    first = _first_stale(recipe, start, micrograph)
     names = list(STAGES)
+    first = len(names) - len(stale(micrograph, recipe, start))
     if start is None or first == 0:
         analysis = Analysis(micrograph, recipe, device=place.name)
     else:
-        analysis = start.having(recipe=recipe)
-    if first <= names.index("refine"):
+        # What ran later than the first stage that is stale does not count as done.
+        done = {name: start.seconds[name] for name in names[:first]}
+        analysis = start.having(recipe=recipe, seconds=done, provisional=False)
+    if first == 0 or (first <= names.index("refine") and analysis.by_signal):
         unknown = recipe.image.pixel_size is None and recipe.image.pixel_size_from == "file"
-        said = (
-            "no pixel size is known: positions stay in px and there is no displacement in pm; pass a pixel size in pm",
-        )
-        analysis = analysis.having(notes=said if unknown and micrograph.pixel_size is None else ())
+        analysis = analysis.having(notes=(UNSIZED,) if unknown and micrograph.pixel_size is None else ())
         # ``refine`` put its own columns and lattice in the place of those it and ``assign`` start from.
         for name in names[1:first]:
             analysis = STAGES[name][0](analysis, place)
     for name in names[first:]:
-        began = time.process_time()
-        analysis = STAGES[name][0](analysis, place)
-        analysis = analysis.having(seconds={**analysis.seconds, name: time.process_time() - began})
+        analysis = _run(name, analysis, place)
         yield name, analysis
+
+
+def _run(name: str, analysis: Analysis, device: Device) -> Analysis:
+    """What is known after one stage, and the CPU seconds that it took."""
+    beat()
+    began = time.process_time()
+    analysis = STAGES[name][0](analysis, device)
+    return analysis.having(seconds={**analysis.seconds, name: time.process_time() - began})
 
 
 def analyse(micrograph: Micrograph, recipe: Recipe, start: Analysis | None = None, device: Choice = "auto") -> Analysis:
@@ -388,6 +300,60 @@ def analyse(micrograph: Micrograph, recipe: Recipe, start: Analysis | None = Non
     unchanged = start.having(recipe=recipe) if start is not None else Analysis(micrograph, recipe)
     done = [analysis for _, analysis in steps(micrograph, recipe, start, device)]
     return done[-1] if done else unchanged
+
+
+def retouch(analysis: Analysis, recipe: Recipe, device: Choice = "auto") -> Analysis:
+    """Change single columns of a finished analysis by hand, without a fit of the whole image.
+
+    Columns that the edits touch, and those around them, are fitted again while everything else stays as the last fit of
+    the whole image left it: all other columns, their profile, the background, the weights, the lattice. Then the stages
+    after ``refine`` run. The result is ``provisional`` and says so; :func:`steps` never builds upon it.
+
+    Parameters
+    ----------
+    analysis
+        Finished, in this session: a result read from a file has nothing that a fit of few columns could start from. One
+        that was retouched before does as well; each retouch starts from the last fit of the whole image, so that taking
+        edits back brings back the numbers from before, bit for bit.
+    recipe
+        That of ``analysis`` with other edits; sections that only stages after ``refine`` depend on may differ too.
+    device
+        Where windows are fitted.
+
+    Raises
+    ------
+    RecipeError
+        The recipe differs in more than that.
+    StageError
+        Nothing is kept of the fit, or a stage cannot honestly go on.
+    """
+    full = analysis
+    if analysis.provisional and analysis.kept is not None and analysis.kept.full is not None:
+        full = analysis.kept.full
+    place, names = backend.choose(device), list(STAGES)
+    after = names.index("refine") + 1
+    fixed = {section for name in names[:after] for section in STAGES[name][1]} - {"edits"}
+    others = [name for name in type(recipe).model_fields if getattr(recipe, name) != getattr(full.recipe, name)]
+    if fixed & set(others):
+        raise RecipeError(
+            f"retouch: the recipe differs in {', '.join(name for name in others if name in fixed)} too, which asks for "
+            "a fit of the whole image"
+        )
+    changed = retouched(full, recipe, place)
+    if changed.provisional:
+        for name in names[after:]:
+            changed = _run(name, changed, place)
+    return changed
+
+
+def preview(micrograph: Micrograph, recipe: Recipe, window: Window | None = None) -> Columns:
+    """Peaks as the first stage finds them in the signal that positions come from.
+
+    ``window`` (x0, y0, x1, y1) in px chooses those inside it.  For one set of values after another keep a
+    :class:`stemdisp.Preview` of that signal: it computes only what changes.  Raises StageError as :func:`steps` does.
+    """
+    signal = micrograph.signals[Analysis(micrograph, recipe).position_signal]
+    return Preview(signal).peaks(recipe.find, window)
 
 
 def require_pixel_size(micrograph: Micrograph, recipe: Recipe) -> None:

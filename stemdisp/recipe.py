@@ -231,20 +231,39 @@ class RegionEntry(OfOneImage):
     polygon: tuple[tuple[float, float], ...] = number(..., "Corners (x, y) of the region.", unit="px", min_length=3)
 
 
+MOST_CELLS = 1_000_000
+"""No image shows more cells in a row."""
+
+
 class EditEntry(OfOneImage):
     """A column changed by hand."""
 
-    action: Literal["move", "delete"] = Field(description="Start the fit from another place, or take the column out.")
+    action: Literal["move", "delete", "add", "reassign"] = Field(
+        description="Start the fit from another place, take the column out, list one that was missed, or give it the "
+        "site and cell that it belongs to."
+    )
     site: str = Field(description="Site of the column.")
-    h: int = Field(description="First cell index of the column.")
-    k: int = Field(description="Second cell index of the column.")
-    x: float | None = number(None, "New start position.", unit="px")
-    y: float | None = number(None, "New start position.", unit="px")
+    h: int = number(..., "First cell index of the column.", ge=-MOST_CELLS, le=MOST_CELLS)
+    k: int = number(..., "Second cell index of the column.", ge=-MOST_CELLS, le=MOST_CELLS)
+    x: float | None = number(None, "Start position of a column that is moved or added.", unit="px")
+    y: float | None = number(None, "Start position of a column that is moved or added.", unit="px")
+    to_site: str | None = number(None, "Site that a reassigned column belongs to.")
+    to_h: int | None = number(
+        None, "First index of the cell that a reassigned column belongs to.", ge=-MOST_CELLS, le=MOST_CELLS
+    )
+    to_k: int | None = number(
+        None, "Second index of the cell that a reassigned column belongs to.", ge=-MOST_CELLS, le=MOST_CELLS
+    )
 
     @model_validator(mode="after")
-    def _place(self) -> EditEntry:
-        if self.action == "move" and (self.x is None or self.y is None):
-            raise ValueError("a move needs x and y")
+    def _complete(self) -> EditEntry:
+        needed = {"move": ("x", "y"), "add": ("x", "y"), "reassign": ("to_site", "to_h", "to_k")}
+        names = needed.get(self.action, ())
+        if any(getattr(self, name) is None for name in names):
+            article = "an" if self.action == "add" else "a"
+            raise ValueError(f"{article} {self.action} needs {', '.join(names[:-1])} and {names[-1]}")
+        if not all(math.isfinite(place) for place in (self.x, self.y) if place is not None):
+            raise ValueError("x and y must be finite")
         return self
 
 

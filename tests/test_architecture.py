@@ -20,21 +20,22 @@ FILES = sorted(LIBRARY.rglob("*.py"))
 
 FLOORS = (
     ("errors",),
-    ("backend", "flags", "materials"),
+    ("backend", "flags", "materials", "pulse"),
     ("crystal", "fitting", "section"),
     ("dipole", "direction", "polarization_section", "profile_entry", "structure"),
     ("recipe",),
     ("model",),
-    ("scene",),
-    ("interop", "io", "specimen", "stages"),
-    ("bound", "figures", "pipeline", "synthetic"),
+    ("fitted", "scene"),
+    ("edits", "interop", "io", "specimen", "stages"),
+    ("positions",),
+    ("bound", "figures", "patch", "pipeline", "synthetic"),
     ("doctor", "options", "report"),
     ("batch",),
     ("cli",),
 )
 """Modules and packages from the ground up; each may import from floors below its own."""
 
-ONLY = {"fitting": {"backend", "errors"}}
+ONLY = {"fitting": {"backend", "errors", "pulse"}}
 """Packages that may import even less: the numerics know no microscopy."""
 
 HOMES = {

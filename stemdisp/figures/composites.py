@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..model.analysis import Analysis
+from ..model.external import ExternalProfile
 from ..model.interface import Interface
 from .columns import draw_columns
 from .components import draw_component
@@ -149,29 +151,44 @@ def compose_directions(analysis: Analysis) -> Figure | None:
     return figure
 
 
-def compose_layers(analysis: Analysis, *, where: str = "") -> Figure | None:
-    """Displacement per layer, and the contrast of oxygen below it where it was measured."""
+def draw_layers(figure: Figure, analysis: Analysis) -> list[Axes]:
+    """Displacement per layer, below it the contrast of oxygen where it was measured, and what was measured elsewhere;
+    the axes, uppermost first, none where no layer has a displacement."""
     profile = analysis.profile
     if profile is None or not np.isfinite(profile.parallel_pm).any():
-        return None
+        return []
     first = bulk_from(analysis)
     lower: list[Callable[..., object]] = []
     if np.isfinite(profile.o_contrast).any():
         lower.append(partial(draw_oxygen_contrast, profile=profile))
-    covering = [one for one in analysis.external if one.covered.any()]
-    lower += [partial(draw_external, external=one, profile=profile) for one in covering[:MOST_EXTERNAL]]
-    figure = _figure(DOUBLE_COLUMN_IN, 3.3 + 1.1 * len(lower))
-    upper, *others = figure.subplots(
-        1 + len(lower), 1, sharex=True, squeeze=False, height_ratios=(2.2, *(1 for _ in lower))
-    )[:, 0]
-    draw_profile(upper, profile, bulk_from=first, labelled=not lower)
-    for ax, draw in zip(others, lower, strict=True):
-        draw(ax, bulk_from=first, labelled=ax is others[-1])
-    draw_distance_axis(upper, profile)
+    lower += [partial(draw_external, external=one, profile=profile) for one in _covering(analysis)[:MOST_EXTERNAL]]
+    axes: list[Axes] = list(
+        figure.subplots(1 + len(lower), 1, sharex=True, squeeze=False, height_ratios=(2.2, *(1 for _ in lower)))[:, 0]
+    )
+    draw_profile(axes[0], profile, bulk_from=first, labelled=not lower)
+    for ax, draw in zip(axes[1:], lower, strict=True):
+        draw(ax, bulk_from=first, labelled=ax is axes[-1])
+    draw_distance_axis(axes[0], profile)
+    return axes
+
+
+def _covering(analysis: Analysis) -> list[ExternalProfile]:
+    """Profiles measured elsewhere that cover some of the layers."""
+    return [one for one in analysis.external if one.covered.any()]
+
+
+def compose_layers(analysis: Analysis, *, where: str = "") -> Figure | None:
+    """What each layer says, as a figure of its own."""
+    figure = _figure(DOUBLE_COLUMN_IN, 3.3)
+    axes = draw_layers(figure, analysis)
+    if not axes:
+        return None
+    figure.set_figheight(3.3 + 1.1 * (len(axes) - 1))
     draw_title(figure, f"{_sites(analysis)} by layer{where}", analysis.micrograph.name)
     sentences = [analysis.displacement.assumption if analysis.displacement else ""]
-    if len(covering) > MOST_EXTERNAL:
-        sentences.append(f"{len(covering) - MOST_EXTERNAL} more external profiles stand in the table of layers.")
+    more = len(_covering(analysis)) - MOST_EXTERNAL
+    if more > 0:
+        sentences.append(f"{more} more external profiles stand in the table of layers.")
     draw_small_print(figure, analysis, *sentences)
     return figure
 

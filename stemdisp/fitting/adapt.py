@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..pulse import beat
 from .joint import JointFit, Place, fit
 from .noise import Noise, estimate_noise
 from .problem import POISSON, UNIFORM, Problem
@@ -55,6 +56,7 @@ def adapted(
 ) -> Adapted:
     """A rough fit ended with what it says itself: weights as the residual's noise demands, where ``estimate``, and
     columns known beforehand held as tightly as they are scattered about where ``place`` expects them by now."""
+    beat()
     noise, reason = None, "as the recipe says"
     expected = place(joint.state.xy)
     scattered = joint.state.free & np.isfinite(problem.known) & np.isfinite(joint.beforehand)
@@ -70,6 +72,7 @@ def adapted(
         used = joint.weight > 0
         level = np.where(used, problem.image - joint.rest, 0)
         noise = estimate_noise(joint.rest, level, used)
+        beat()
         seen = sampled(level, SPARSE)[sampled(used, SPARSE)]
         variance, reason = _variance(noise, float(np.median(seen)) if seen.size else 0.0)
         better = replace(better, variance=variance)

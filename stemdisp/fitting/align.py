@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pulse import beat
 from .series import Mean, Series, Singles, moved, window
 
 Floats = NDArray[np.float64]
@@ -105,6 +106,7 @@ def _alike(series: Series) -> Floats:
     images = [series.image(series.waves[0])]
     alike = np.zeros(len(series))
     for i in range(1, len(series)):
+        beat()
         image = series.image(series.waves[i])
         for back, before in enumerate(reversed(images), start=1):
             _, _, levels = series.peaks(before, image)
@@ -119,6 +121,7 @@ def _chain(series: Series) -> None:
     """Place each frame at the highest peak of its correlation with the one before."""
     before = series.image(series.waves[0])
     for i in range(1, len(series)):
+        beat()
         image = series.image(series.waves[i])
         places, heights, _ = series.peaks(before, image)
         step = _step(before, image, places[heights.argmax()]) if len(places) else np.zeros(2)
@@ -173,6 +176,7 @@ class _Contest:
         champion, held = 0, self.image(shifts[0])
         equals: list[int] = []
         for i in range(1, len(shifts)):
+            beat()
             image = self.image(shifts[i])
             excess = self.excess(shifts[champion], held, shifts[i], image)
             if excess > SURE:
@@ -245,6 +249,7 @@ def _settle(series: Series) -> None:
     for _ in range(2):
         places = series.place.copy()
         for i in range(len(series)):
+            beat()
             others = _others(series, i)
             if others:
                 mean = series.mean(others, i)

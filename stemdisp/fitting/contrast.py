@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pulse import beat
 from .tiles import SMOOTHNESS, Chunk, cut, hats
 
 Floats = NDArray[np.float64]
@@ -70,6 +71,7 @@ def _fitted(image: NDArray[Any], xy: Floats, sigma: float, wanted: Mask) -> Floa
     level = float(np.nanmedian(image.ravel()[chunks[0].pixels]))
     right, parts = np.zeros(size), []
     for chunk in chunks:
+        beat()
         jacobian, values = _jacobian(image, chunk, xy, sigma, level, wanted)
         index = np.concatenate([chunk.columns, n + chunk.nodes], axis=1)
         real = index >= 0

@@ -84,9 +84,11 @@ class Sums(Protocol):
     """Sums over the pixels of a problem's image.
 
     Where they are taken over the means of ``stride`` x ``stride`` pixels, each counts as often as it has pixels.
+    ``faintest`` is the smallest expected value that Poisson weights believe.
     """
 
     name: str
+    faintest: float
 
     def gradient(self, state: State, stride: int) -> Gradient:
         """Gradient over every ``stride``-th pixel."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..pulse import beat
 from .engine import Curvature, Factor, Gradient, Known, Steps, Sums, sums
 from .pace import Pace
 from .prior import energy, prior, towards_prior
@@ -79,8 +80,10 @@ class JointFit:
         (N, 2) where columns were expected, and (N,) the share of what is known of a position that was known beforehand.
     iterations, engine
         How many steps were taken, and by whom.
+    faintest
+        The smallest expected value that was believed, in Poisson weights.
     curvature
-        The last one, of columns in the order of the fit.
+        The last one, of columns in the order of the fit; None where it is not kept.
     """
 
     state: State
@@ -94,7 +97,8 @@ class JointFit:
     beforehand: Floats
     iterations: int
     engine: str
-    curvature: Curvature
+    faintest: float
+    curvature: Curvature | None
 
     def taken(self, order: Ints) -> JointFit:
         """The same columns in another order."""
@@ -163,6 +167,7 @@ def _fit(
             state = replace(state, xy=np.where(placed[:, None], problem.expected, state.xy))
     problem = replace(problem, centre=state.xy)
     engine = sums(problem, width, device)
+    beat()
     descent = _Descent(problem, engine, 1, odd_stride(FINER * width), damping=0.0, curvature=curvature)
     moved = np.full(len(problem.start), np.inf)
     target, few, at_rest = (10 * problem.tolerance, FEW_LEFT, ROUGH) if rough else (problem.tolerance, LAST_LEFT, RIGID)
@@ -171,11 +176,14 @@ def _fit(
         runaway |= fled
         iterations += 1
     rest, weight = engine.rest(state)
+    beat()
     used = int(np.count_nonzero(weight))
     squares = float(np.einsum("yx,yx,yx->", weight, rest, rest, dtype=np.float64))
     chi2 = squares / max(float(used - 3 * state.free.sum() - len(state.background)), 1.0)
     curvature = descent.curvature or engine.curvature(state, descent.curve)
+    beat()
     covariance = curvature.covariance(state, prior(problem, state, chi2)) * chi2
+    beat()
     with np.errstate(invalid="ignore"):
         beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / problem.known**2
     moving = moved >= MOVING * problem.tolerance
@@ -191,6 +199,7 @@ def _fit(
         beforehand,
         iterations,
         engine.name,
+        engine.faintest,
         curvature,
     )
 
@@ -201,6 +210,7 @@ def _coarse(
     """The state on means of pixels, as single ones would show it, which columns ran away, and steps taken."""
     engine, coarse = sums(problem, width, device), odd_stride(COARSEST * width)
     runaway, iterations = np.zeros(len(problem.start), dtype=bool), 0
+    beat()
     held = linear(engine, state, coarse)
     strength = np.abs(held.amplitude)
     strong = strength > STRONG * np.quantile(strength, 0.9)
@@ -252,7 +262,9 @@ class _Descent:
 
     def step(self, state: State, moved: Floats) -> tuple[State, Floats, NDArray[np.bool_]]:
         """The next state, how far each column moved (N,) in px, and which ran away."""
+        beat()
         gradient = self.engine.gradient(state, self.stride)
+        beat()
         known = prior(self.problem, state, gradient.chi2)
         misfit = gradient.chi2 + float(energy(self.problem, state, known).sum()) / max(gradient.pixels, 1)
         if misfit > RISING * self.misfit and self.before is not None:
@@ -271,6 +283,7 @@ class _Descent:
         fresh = self.curvature is None or not self.settled
         if fresh:
             self.curvature, self.factor = self.engine.curvature(state, self.curve), None
+            beat()
         if self.factor is None or tailed != self.tailed:
             # While columns are far from where they belong the profile stays round, or it would stretch towards them.
             far = bool((moved[state.free] > FAR).mean() > FEW) if state.free.any() else False
@@ -279,6 +292,7 @@ class _Descent:
         if tailed and state.shape.tail == 0 and steps.shape[-2] < 0:
             self.factor = self._factor(state, known, round_=False, tailed=False)
             steps = self.factor.step(scaled, state.background)
+        beat()
         new, after, fled = _moved(self.problem, state, steps, self.paces)
         # A few that swing do not tell how all others go.
         last, now = (float(np.sqrt((np.minimum(step, SETTLED) ** 2).mean())) for step in (moved, after))
@@ -334,7 +348,11 @@ def linear(engine: Sums, state: State, stride: int) -> State:
     nothing = np.zeros(len(state.shape.log_sigma) + 4, dtype=bool)
     known = Known(np.zeros(len(state.xy)), np.zeros((len(nothing), len(nothing))))
     gradient = engine.gradient(held, stride)
-    steps = engine.curvature(held, stride).factorise(held, nothing, known, 0.0).step(gradient, state.background)
+    beat()
+    curvature = engine.curvature(held, stride)
+    beat()
+    steps = curvature.factorise(held, nothing, known, 0.0).step(gradient, state.background)
+    beat()
     return replace(state, amplitude=state.amplitude + steps.columns[:, 0], background=state.background + steps.knots)
 
 

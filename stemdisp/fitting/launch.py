@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..backend import Device
 from ..errors import DeviceError
+from ..pulse import beat
 
 if TYPE_CHECKING:
     from .window import ColumnModel, Search, Starts
@@ -138,6 +139,7 @@ def _fit(
         each = search.size**2 * image.itemsize * arrays
         batch = max(THREADS, int(SHARE * _free(xp)) // each)
         for low in range(0, len(rows), batch):
+            beat()
             part = rows[low : low + batch]
             room = xp.empty((arrays, search.size**2 * len(part)), dtype=image.dtype)
             given = (

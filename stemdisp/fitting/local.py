@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..pulse import beat
 from .profile import Shape
 from .window import ColumnFits, ColumnModel, Search, Starts, Status, fit_columns
 
@@ -51,7 +52,8 @@ class LocalProblem:
 @dataclass(frozen=True)
 class LocalFit:
     """Amplitude (n,), position (n, 2), covariance (n, 3, 3) of (amplitude, x, y), slopes (n, 2) of the plane and their
-    variance (n, 2), weighted mean square residual (n,), whether the fit did not end well (n,), and who computed it.
+    variance (n, 2), weighted mean square residual (n,), whether the fit did not end well (n,), who computed it, and
+    1 / variance that the slopes were allowed.
 
     A column that cannot be fitted keeps its start and its own height; its covariance is NaN.
     """
@@ -64,12 +66,16 @@ class LocalFit:
     chi2: Floats
     moving: NDArray[np.bool_]
     engine: str
+    ridge: float = 0.0
 
 
-def fit_windows(problem: LocalProblem, *, tolerance: float, max_iterations: int) -> LocalFit:
+def fit_windows(
+    problem: LocalProblem, *, tolerance: float, max_iterations: int, ridge: float | None = None
+) -> LocalFit:
     """Amplitude, position and plane of each column with its profile fixed.
 
-    The first fit leaves the slopes of the plane free, the second holds them as tightly as the first says.
+    The first fit leaves the slopes of the plane free, the second holds them as tightly as the first says; where
+    ``ridge`` says it, one fit will do.
     """
     search = Search(
         size=2 * int(np.ceil(problem.radius)) + 3,
@@ -77,7 +83,10 @@ def fit_windows(problem: LocalProblem, *, tolerance: float, max_iterations: int)
         tolerance=tolerance,
         evaluations=max_iterations,
     )
+    if ridge is not None:
+        return _fit(problem, replace(search, ridge=ridge))
     loose = _fit(problem, search)
+    beat()
     known = np.isfinite(loose.slopes_variance).all(axis=1)
     if not known.any():
         return loose
@@ -92,10 +101,10 @@ def _fit(problem: LocalProblem, search: Search) -> LocalFit:
     starts = Starts(problem.start, metric * (0.5 / problem.sigma**2).reshape(n, 1), problem.limit, problem.own)
     model = ColumnModel("shared", plane=True, tail=shape.tail, ratio=float(np.exp(shape.log_ratio)))
     fits = fit_columns(problem.image, starts, model, search, weight=problem.weight, device=problem.device)
-    return _named(fits, np.zeros(n) if problem.own is None else problem.own)
+    return _named(fits, np.zeros(n) if problem.own is None else problem.own, search.ridge)
 
 
-def _named(fits: ColumnFits, own: Floats) -> LocalFit:
+def _named(fits: ColumnFits, own: Floats, ridge: float) -> LocalFit:
     failed = np.isin(fits.status, (Status.FEW_PIXELS, Status.SINGULAR))
     return LocalFit(
         amplitude=np.where(failed, own, fits.amplitude),
@@ -106,4 +115,5 @@ def _named(fits: ColumnFits, own: Floats) -> LocalFit:
         chi2=fits.chi2,
         moving=~fits.converged,
         engine=fits.engine,
+        ridge=ridge,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..pulse import beat
 
 Floats = NDArray[np.float64]
 Real = NDArray[np.floating[Any]]
@@ -96,52 +99,72 @@ def _autocorrelation(image: Real) -> Real:
 
     ny, nx = image.shape
     window = (np.hanning(ny + 2)[1:-1, None] * np.hanning(nx + 2)[1:-1]).astype(image.dtype)
+    beat()
     spectrum = np.abs(rfft2(image * window, s=(2 * ny, 2 * nx), workers=1)) ** 2
     spectrum[0, 0] = 0
     whole: Real = np.fft.fftshift(irfft2(spectrum, s=(2 * ny, 2 * nx), workers=1))
     return whole[ny // 2 : -(ny // 2), nx // 2 : -(nx // 2)]
 
 
-def local_maxima(image: Real, separation: float, sigma: float, threshold: float) -> tuple[Floats, Floats]:
-    """Positions (n, 2) as (x, y) px and heights (n,) of bright spots.
+def summits(terms: Terms, separation: float, sigma: float) -> tuple[Floats, Floats]:
+    """Positions (n, 2) as (x, y) px and heights (n,) of all maxima of an image, dark surroundings taken off.
 
     ``sigma`` px is the smoothing; the slowly varying background (3 sigma) is taken off before heights are compared;
-    ``separation`` px is the smallest distance; ``threshold`` is a fraction of the height of the tallest tenth.
+    ``separation`` px is the smallest distance.
     """
-    smooth, relief = smoothed(image, (sigma, 3 * sigma))
+    smooth, relief = terms.smoothed(sigma), terms.smoothed(3 * sigma)
     np.subtract(smooth, relief, out=relief)
     # A column that the frame cuts has its maximum in the wrong place.
     y, x = _summits(relief, separation, rim=max(1, round(1.5 * sigma)))
     heights = relief[y, x].astype(np.float64)
-    if not len(heights):
-        return np.zeros((0, 2)), heights
-    tall = heights >= threshold * np.quantile(heights[heights >= 0.3 * heights.max()], 0.9)
-    y, x, heights = y[tall], x[tall], heights[tall]
     return np.stack([x + _vertex(smooth, y, x, 1), y + _vertex(smooth, y, x, 0)], axis=1), heights
 
 
-def smoothed(image: Real, sigmas: tuple[float, ...]) -> list[Real]:
-    """The image without its mean under Gaussians of several standard deviations (px), mirrored at the frame.
+def tall_enough(heights: Floats, threshold: float) -> NDArray[np.bool_]:
+    """(n,) which of these heights reach ``threshold`` times that of the tallest tenth."""
+    if not len(heights):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(heights >= threshold * np.quantile(heights[heights >= 0.3 * heights.max()], 0.9))
 
-    A symmetric kernel acts on a mirrored line as a factor on each term of its cosine transform: the width of the
-    kernel costs nothing.
-    """
-    from scipy.fft import dct, idct
 
-    ny, nx = image.shape
-    level = image.mean(dtype=np.float64).astype(image.dtype)
-    images: list[Real] = [np.empty_like(image) for _ in sigmas]
-    down = [_response(ny, sigma).astype(image.dtype)[:, None] for sigma in sigmas]
-    along = [_response(nx, sigma).astype(image.dtype) for sigma in sigmas]
-    for first in range(0, nx, STRIP):
-        terms = dct(image[:, first : first + STRIP] - level, axis=0, workers=1)
-        for one, response in zip(images, down, strict=True):
-            one[:, first : first + STRIP] = idct(terms * response, axis=0, overwrite_x=True, workers=1)
-    for one, response in zip(images, along, strict=True):
+@dataclass(frozen=True)
+class Terms:
+    """An image without its mean as the terms (ny, nx) of its cosine transform, which smoothing with a Gaussian,
+    mirrored at the frame, multiplies by a factor each: the width of the kernel costs nothing."""
+
+    values: Real
+
+    @classmethod
+    def of(cls, image: Real) -> Terms:
+        """The transform, along y strip by strip, then along x."""
+        from scipy.fft import dct
+
+        ny, nx = image.shape
+        level = image.mean(dtype=np.float64).astype(image.dtype)
+        values: Real = np.empty_like(image)
+        for first in range(0, nx, STRIP):
+            values[:, first : first + STRIP] = dct(image[:, first : first + STRIP] - level, axis=0, workers=1)
+        beat()
         for first in range(0, ny, STRIP):
-            terms = dct(one[first : first + STRIP], axis=1, workers=1)
-            one[first : first + STRIP] = idct(terms * response, axis=1, overwrite_x=True, workers=1)
-    return images
+            values[first : first + STRIP] = dct(values[first : first + STRIP], axis=1, workers=1)
+        beat()
+        return cls(values)
+
+    def smoothed(self, sigma: float) -> Real:
+        """The image (ny, nx) under a Gaussian of ``sigma`` px."""
+        from scipy.fft import idct
+
+        ny, nx = self.values.shape
+        image: Real = np.empty_like(self.values)
+        down, along = (_response(size, sigma).astype(image.dtype) for size in (ny, nx))
+        for first in range(0, ny, STRIP):
+            terms = self.values[first : first + STRIP] * along * down[first : first + STRIP, None]
+            image[first : first + STRIP] = idct(terms, axis=1, overwrite_x=True, workers=1)
+        beat()
+        for first in range(0, nx, STRIP):
+            image[:, first : first + STRIP] = idct(image[:, first : first + STRIP], axis=0, workers=1)
+        beat()
+        return image
 
 
 def _response(size: int, sigma: float) -> Floats:

@@ -151,6 +151,14 @@ def background_at(problem: Problem, state: State, xy: Floats) -> Floats:
     return np.asarray((1 - v) * low + v * ((1 - u) * grid[j + 1, i] + u * grid[j + 1, i + 1]))
 
 
+def background_on(knots: tuple[Floats, Floats], state: State, part: tuple[slice, slice]) -> Floats:
+    """(h, w) smooth background at the pixels of a part of the image."""
+    grid = state.background.reshape(len(knots[1]), len(knots[0]))
+    x, y = (np.arange(along.start, along.stop) for along in part[::-1])
+    across = np.stack([np.interp(x, knots[0], line) for line in grid])
+    return np.stack([np.interp(y, knots[1], line) for line in across.T], axis=1)
+
+
 def confined(state: State, problem: Problem) -> bool:
     """Whether the brightest columns' profile has ended at the rim of their window."""
     widest = int(problem.radius.argmax())

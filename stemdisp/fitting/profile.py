@@ -38,6 +38,15 @@ class Shape:
         """Largest change of each parameter that the profile follows about linearly."""
         return np.array([0.25] * len(self.log_sigma) + [0.1, 0.1, 0.1, 0.2])
 
+    @classmethod
+    def of_axes(cls, long: float, short: float, angle_deg: float, tail: float, ratio: float) -> Shape:
+        """The shape of one group whose core has these standard deviations along its axes (the inverse of
+        :meth:`axes`), and the tail's weight and width ratio."""
+        turn = np.radians(2 * angle_deg)
+        size = (long**2 - short**2) / (long**2 + short**2)
+        stretch = size * np.array([-np.cos(turn), np.sin(turn)])
+        return cls(np.array([0.5 * np.log(long * short)]), stretch, tail, float(np.log(ratio)))
+
     @property
     def metric(self) -> Floats:
         """(2, 2) matrix M."""

@@ -15,13 +15,21 @@ SAMPLE, FEW_LEVELS = 10_000, 32
 """Of so many pixels, fewer different values are coarse grey levels: the highest of them is no ceiling."""
 
 
-def saturated(image: NDArray[Any]) -> NDArray[np.bool_]:
-    """(ny, nx) pixels at the highest value, where so many of them pile up there that it must be a ceiling."""
+def ceiling(image: NDArray[Any]) -> float:
+    """The highest value of an image (ny, nx), where so many pixels pile up there that it must be a ceiling; else
+    NaN."""
     highest, lowest = np.nanmax(image), np.nanmin(image)
-    at_top = np.asarray(image == highest)
     if len(np.unique(image.ravel()[:: max(1, image.size // SAMPLE)])) < FEW_LEVELS:
-        return np.zeros(image.shape, dtype=bool)
-    below = np.count_nonzero(image >= highest - TOP * (float(highest) - float(lowest))) - np.count_nonzero(at_top)
-    if np.count_nonzero(at_top) < max(FEWEST, PILE * below) or highest == lowest:
-        return np.zeros(image.shape, dtype=bool)
-    return at_top
+        return float("nan")
+    at_top = np.count_nonzero(image == highest)
+    below = np.count_nonzero(image >= highest - TOP * (float(highest) - float(lowest))) - at_top
+    if at_top < max(FEWEST, PILE * below) or highest == lowest:
+        return float("nan")
+    return float(highest)
+
+
+def unsaturated(image: NDArray[Any], highest: float, *, single: bool) -> NDArray[np.floating[Any]]:
+    """An image, or a part of one, as real numbers of single or double precision, NaN at its :func:`ceiling`."""
+    values: NDArray[np.floating[Any]] = image.astype(np.float32 if single else np.float64)
+    values[image == highest] = np.nan
+    return values

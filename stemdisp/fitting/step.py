@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pulse import beat
+
 Floats = NDArray[np.float64]
 
 DIRECTIONS, PLACES = 48, 60
@@ -84,14 +86,15 @@ def find_step(xy: Floats, values: Floats, *, width: float, worth: float) -> Step
 
     middle = 0.5 * (xy.min(axis=0) + xy.max(axis=0))
     reach = float(np.hypot(*(xy - middle).T).max())
-    smooth = _smooth((xy - middle) / reach)
-    left = values - smooth @ np.linalg.lstsq(smooth, values, rcond=None)[0]
+    smooth = np.linalg.qr(_smooth((xy - middle) / reach))[0]
+    left = values - smooth @ (smooth.T @ values)
     angle, place = _coarse(xy - middle, left, reach)
 
     def judged(unknown: Floats) -> tuple[float, Floats]:
+        beat()
         height = _height(xy - middle, reach, unknown)
         rise = np.tanh(height / (width * np.exp(np.clip(unknown[2], 0, 5))))[:, None]
-        rise = rise - smooth @ np.linalg.lstsq(smooth, rise, rcond=None)[0]
+        rise = rise - smooth @ (smooth.T @ rise)
         power = float((rise**2).sum())
         slope = rise[:, 0] @ left / power if power > 1e-9 else np.zeros(values.shape[1])
         return float(slope @ slope) * power, 2 * slope

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pulse import beat
 from .grid import Grid, distinct, means
 
 Floats = NDArray[np.float64]
@@ -43,6 +44,7 @@ def walk(spots: Floats, seeds: Floats, seed_hk: Ints, cell: Floats, tolerance: f
     ]
     target_hk, predicted, target_cell = seed_hk, seeds, np.broadcast_to(cell, (len(seeds), 2, 2))
     while len(target_hk):
+        beat()
         distance, near = map(np.asarray, tree.query(predicted, distance_upper_bound=tolerance))
         keep = np.isfinite(distance)
         keep[keep] &= ~taken[near[keep]]

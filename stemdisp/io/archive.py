@@ -97,7 +97,8 @@ def _encode(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, recipe.Recipe):
         return {"recipe": value.model_dump(mode="json")}
     if is_dataclass(value) and type(value).__name__ in NOUNS:
-        inside = {field.name: _encode(getattr(value, field.name), arrays) for field in fields(value)}
+        stored = (field.name for field in fields(value) if "memory" not in field.metadata)
+        inside = {name: _encode(getattr(value, name), arrays) for name in stored}
         return {"noun": type(value).__name__, "fields": inside}
     raise TypeError(f"a {type(value).__name__} cannot be stored")
 

@@ -18,6 +18,7 @@ from .external import ExternalProfile
 from .fields import VectorField
 from .headline import Headline
 from .interface import Interface
+from .kept import Kept
 from .lattice import Lattice
 from .maps import Maps
 from .micrograph import Micrograph, PixelSize
@@ -41,6 +42,8 @@ class Analysis:
     recipe names.
     ``headlines`` say what stands out, on each side, or in all cells where there are no sides.
     ``external`` are profiles measured elsewhere, beside the layers of the first side.
+    ``provisional`` says that columns were changed by hand since the whole image was fitted, and ``kept`` what such
+    changes start from; that is never written to a file.
     ``notes`` are plain sentences about decisions, ``seconds`` CPU seconds per stage, ``device`` where the fit ran.
     """
 
@@ -65,6 +68,8 @@ class Analysis:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     device: str = "cpu"
+    provisional: bool = False
+    kept: Kept | None = field(default=None, repr=False, compare=False, metadata={"memory": True})
 
     def having(self, **changes: Any) -> Analysis:
         """A copy with more known."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StageError
+from ..fitting.grid import Grid
 from ..flags import usable
 from .fit import Fit
 
@@ -113,6 +114,14 @@ class Columns:
         if name not in self.sites:
             raise StageError(f"no site named {name}; the structure has {', '.join(self.sites)}")
         return np.asarray(self.site == self.sites.index(name))
+
+    def rows_of(self, site: Ints, hk: Ints) -> Ints:
+        """(M,) row of each site (M,) and cell (M, 2), -1 where none is listed."""
+        rows = np.full(len(site), -1, dtype=np.int64)
+        for one in np.unique(site):
+            own, asked = np.flatnonzero(self.site == one), site == one
+            rows[asked] = Grid.of(self.hk[own], own).at(hk[asked])
+        return rows
 
     @property
     def xy_std(self) -> Floats:

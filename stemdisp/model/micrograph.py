@@ -127,7 +127,8 @@ class Micrograph:
             and self.inputs == other.inputs
             and self.signals.keys() == other.signals.keys()
             and all(
-                np.array_equal(self.signals[name].image, other.signals[name].image, equal_nan=True)
-                for name in self.signals
+                signal is other.signals[name]
+                or np.array_equal(signal.image, other.signals[name].image, equal_nan=True)
+                for name, signal in self.signals.items()
             )
         )

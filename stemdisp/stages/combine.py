@@ -18,24 +18,29 @@ from ..model.lattice import Lattice
 
 
 def combine(
-    by_signal: Mapping[str, Columns], lattice: Lattice, positions: str, oxygen: str
+    by_signal: Mapping[str, Columns],
+    lattice: Lattice,
+    positions: str,
+    oxygen: str,
+    *,
+    shifts: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Columns, dict[str, tuple[float, float]]]:
     """Columns (N rows, as in every signal) with oxygen, and what is not resolved, from another signal, and the shift
     (x, y) px of each signal.
 
     ``positions`` and ``oxygen`` name the signals; the shift is the median over the reference site's columns usable in
-    both.
+    both, unless ``shifts`` says it.
     """
     base = by_signal[positions]
     motif = lattice.motif
     anchor = base.of_site(motif.material.reference)
-    shifts: dict[str, tuple[float, float]] = {}
+    found = dict(shifts or {})
     for name, columns in by_signal.items():
         both = anchor & base.usable & columns.usable
         shift = np.median(columns.xy[both] - base.xy[both], axis=0) if both.any() else np.zeros(2)
-        shifts[name] = (float(shift[0]), float(shift[1]))
+        found.setdefault(name, (float(shift[0]), float(shift[1])))
     if oxygen == positions:
-        return base, shifts
+        return base, found
     other = by_signal[oxygen]
     shoulder = (base.flags & int(Flag.UNRESOLVED)) > 0
     rows = motif.oxygen[base.site]
@@ -46,6 +51,6 @@ def combine(
         name: np.where(rows.reshape(-1, *[1] * (array.ndim - 1)), getattr(other, name), array)
         for name, array in base.arrays().items()
     }
-    merged["xy"] = np.where(rows[:, None], other.xy - np.array(shifts[oxygen]), base.xy)
+    merged["xy"] = np.where(rows[:, None], other.xy - np.array(found[oxygen]), base.xy)
     merged["signal"] = rows.astype(np.int64)
-    return base.replace(signals=(positions, oxygen), fits=(*base.fits, *other.fits), **merged), shifts
+    return base.replace(signals=(positions, oxygen), fits=(*base.fits, *other.fits), **merged), found

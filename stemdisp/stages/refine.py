@@ -17,19 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..fitted import framed, measured, near_frame
 from ..fitting.adapt import Adapted, adapted
-from ..fitting.discs import disc_sums
 from ..fitting.joint import JointFit, fit, initial_state
-from ..fitting.local import LocalFit, LocalProblem, fit_windows
-from ..fitting.problem import POISSON, UNIFORM, Problem, State, background_at, confined
-from ..fitting.resolve import resolved
-from ..fitting.saturation import saturated
-from ..fitting.surround import inside_share, leaders_of, phantoms
+from ..fitting.problem import POISSON, UNIFORM, Problem, State, confined
+from ..fitting.saturation import ceiling, unsaturated
+from ..fitting.surround import leaders_of, phantoms
 from ..fitting.width import steepest
-from ..fitting.window import LARGEST, ColumnModel, Search, fit_columns, round_starts
-from ..flags import Flag
 from ..model.columns import Columns
 from ..model.fit import Fit
+from ..model.kept import Settled
 from ..model.lattice import Lattice
 from ..model.micrograph import Signal
 from ..recipe import RefineSection
@@ -51,27 +48,17 @@ FAINT = 0.3
 GAUSSIAN_WIDTHS = 6.0
 """Where profiles without a tail end at the latest, in starting widths."""
 
-WINDOW_WIDTHS = 2.5
-"""Radius of the window of weak columns, at least, in widths: in less than about two the slopes of the plane take a part
-of the displacement, and in blurred images turn its sign."""
-
 INNER = 0.45
 """Pixels farther from every column than this share of the shortest lattice vector are not fitted."""
 
 MARGIN_A = 3.0
 """How far outside the frame phantom columns are placed (angstrom)."""
 
-CORE_A, CORE_SHARE = 0.6, 0.7
-"""A column with less than this share of a core of this radius (angstrom) inside the frame keeps its place."""
-
 LARGE = 1 << 21
 """Images with more pixels are fitted in single precision: positions are then good to about 1e-5 px."""
 
 APART_WIDTHS = 2.3
 """Oxygen nearer to its neighbours than this many widths of a column cannot be told from them: it keeps its place."""
-
-BESIDE_A = 2.5
-"""Oxygen columns nearer to the frame than this (angstrom) keep their place."""
 
 LIMIT = 0.45
 """How far a column may move from its start, as a share of the distance to its nearest neighbour in the crystal."""
@@ -89,12 +76,6 @@ FARTHEST = 4.0
 TAIL_START = 0.1
 """Tail weight the fit starts from."""
 
-MOSTLY_KNOWN = 0.5
-"""A column whose position is known beforehand to more than this share is held."""
-
-WEAK_SNR, WEAK_SHARE = 3.0, 1 / 3
-"""A column is weak below this many standard deviations, or this share of its site's median contrast."""
-
 
 def refine(
     signal: Signal,
@@ -104,7 +85,7 @@ def refine(
     device: Device = CPU,
     *,
     place: Callable[[Columns], Floats] | None = None,
-) -> Columns:
+) -> tuple[Columns, Settled]:
     """Sub-pixel positions of all columns in one signal.
 
     Parameters
@@ -128,9 +109,13 @@ def refine(
     Columns
         The same rows with ``xy``, ``cov`` (px^2), ``amplitude``, ``sigma`` (px), ``background``, ``residual`` and
         ``flags``.
+    Settled
+        Where the fit ended, for columns that are changed by hand later.
     """
-    signal, excluded = _without_ceiling(signal)
-    scale, width = 100 / float(lattice.scale_pm.mean()), _width(signal, columns, lattice)
+    highest = ceiling(signal.image)
+    signal = replace(signal, image=unsaturated(signal.image, highest, single=signal.image.size > LARGE))
+    excluded = int(signal.image.size - np.count_nonzero(np.isfinite(signal.image)))
+    width = _width(signal, columns, lattice)
     problem, n = _problem(signal, columns, lattice, recipe, width)
 
     def expected(xy: Floats) -> Floats:
@@ -138,30 +123,10 @@ def refine(
         return _expected(problem, placed)
 
     found = _joint(problem, expected, width, recipe, device)
-    problem, joint = found.problem, found.joint
-    placed = np.isfinite(problem.known[:n])
-    strength = lattice.motif.contrast(signal.name)[columns.site]
-    again = np.flatnonzero((strength < 1) & joint.state.free[:n] & ~placed)
-    window = max(scale * recipe.weak_window, WINDOW_WIDTHS * float(np.exp(joint.state.shape.log_sigma).max()))
-    local = _refit(signal, problem, joint, again, window, recipe, device)
-    table = _table(signal, columns, problem, joint, again, local, device)
-    moving = joint.moving[:n].copy()
-    moving[again] = local.moving
-    flags = _flags(signal, table, problem, lattice, joint.runaway[:n], moving)
-    flags = flags | np.where(joint.beforehand[:n] > MOSTLY_KNOWN, int(Flag.HELD), 0)
-    shoulder = _shoulders(signal, table.replace(flags=flags), lattice, problem, joint) & problem.free[:n] & ~placed
-    return table.replace(
-        flags=flags | np.where(shoulder, int(Flag.UNRESOLVED), 0),
-        xy_sys=_elsewhere(table, problem, joint, again, device),
-        fits=(_fit(found, excluded),),
-    )
-
-
-def _without_ceiling(signal: Signal) -> tuple[Signal, int]:
-    """The signal as real numbers without saturated pixels, and how many pixels are missing."""
-    image = signal.image.astype(np.float32 if signal.image.size > LARGE else np.float64)
-    image[saturated(signal.image)] = np.nan
-    return replace(signal, image=image), int(image.size - np.count_nonzero(np.isfinite(image)))
+    table, usual = measured(signal, columns, lattice, found.problem, found.joint, recipe, device)
+    joint = found.joint
+    settled = Settled(found.problem, joint.state, joint.chi2, joint.faintest, highest, usual, place)
+    return table.replace(fits=(_fit(found, excluded),)), settled
 
 
 def _fit(found: Adapted, excluded: int) -> Fit:
@@ -179,25 +144,6 @@ def _fit(found: Adapted, excluded: int) -> Fit:
         tail_ratio=float(np.exp(shape.log_ratio)) if found.problem.tail else 1.0,
         excluded=excluded,
     )
-
-
-def _elsewhere(columns: Columns, problem: Problem, joint: JointFit, again: Ints, device: Device) -> Floats:
-    """(N, 2) px from each column's position to where another model has it: weak columns in the joint fit, all others as
-    an ellipse of their own on a slope, in a window of the image without their neighbours."""
-    n = len(columns)
-    away = np.full((n, 2), np.nan)
-    away[again] = joint.state.xy[again] - columns.xy[again]
-    others = np.setdiff1d(np.flatnonzero(problem.free[:n]), again)
-    if len(others):
-        sigma = np.exp(joint.state.shape.log_sigma)[problem.group[others]]
-        starts = round_starts(columns.xy[others], sigma, 2 * sigma)
-        radius = WINDOW_WIDTHS * float(sigma.max())
-        search = Search(size=min(2 * int(np.ceil(radius)) + 1, LARGEST), radius=radius)
-        model = ColumnModel("elliptical", plane=True)
-        starts = replace(starts, own=joint.state.amplitude[others])
-        own = fit_columns(joint.rest, starts, model, search, weight=joint.weight, device=device)
-        away[others] = np.where(own.converged[:, None], own.xy - columns.xy[others], np.nan)
-    return away
 
 
 def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
@@ -245,26 +191,6 @@ def _joint(
     return adapted(problem, joint, place, estimate=estimate, max_iterations=recipe.max_iterations, device=device)
 
 
-def _shoulders(
-    signal: Signal, columns: Columns, lattice: Lattice, problem: Problem, joint: JointFit
-) -> NDArray[np.bool_]:
-    """(N,) columns of sites that, as fitted in the middle of the crystal, are no maxima of their own."""
-    sites = np.unique(columns.site)
-    group = np.array([problem.group[: len(columns)][columns.site == s][0] for s in sites])
-    height = np.array([np.median(signal.contrast * columns.amplitude[columns.site == s]) for s in sites])
-    sigma = np.exp(joint.state.shape.log_sigma)[group]
-    places = lattice.motif.fractions[sites] @ lattice.cell
-    seen = resolved(places, lattice.cell, np.maximum(height, 0), sigma, joint.state.shape)
-    return np.isin(columns.site, sites[~seen])
-
-
-def _framed(signal: Signal, columns: Columns, lattice: Lattice) -> NDArray[np.bool_]:
-    """(N,) columns of which enough lies inside the frame to measure where they are."""
-    core = CORE_A * 100 / float(lattice.scale_pm.mean())
-    ny, nx = signal.image.shape
-    return inside_share(columns.xy, (ny, nx), core) >= CORE_SHARE
-
-
 def _problem(
     signal: Signal, columns: Columns, lattice: Lattice, recipe: RefineSection, width: float
 ) -> tuple[Problem, int]:
@@ -280,7 +206,7 @@ def _problem(
     strength = motif.contrast(signal.name)
     bright = strength[site] == 1
     free = np.zeros(len(xy), dtype=bool)
-    free[:n] = _framed(signal, columns, lattice)
+    free[:n] = framed(signal, columns.xy, lattice)
     cut = ~free
     known = np.full(len(xy), np.inf)
     apart = motif.oxygen & (motif.nearest_A * scale >= APART_WIDTHS * width)
@@ -288,9 +214,7 @@ def _problem(
         free &= ~motif.oxygen[site] | (apart[site] & (recipe.oxygen_in_haadf == "near"))
     if signal.contrast > 0 and recipe.oxygen_in_haadf == "near":
         known[motif.oxygen[site]] = recipe.oxygen_spread / 100 * scale
-        # What stands beyond the frame is known too badly for faint columns beside it.
-        beside = np.minimum(xy, np.array([nx - 1, ny - 1]) - xy).min(axis=1) < BESIDE_A * scale
-        free &= ~(motif.oxygen[site] & beside)
+        free &= ~(motif.oxygen[site] & near_frame(signal, xy, lattice))
     group = (~bright).astype(np.int64) if signal.contrast > 0 else site.astype(np.int64)
     tail = recipe.profile == "tailed" and signal.contrast > 0
     radius = np.where(strength[site] < FAINT, RADIUS_FAINT_A, RADIUS_BRIGHT_A) * scale
@@ -315,83 +239,3 @@ def _problem(
         tail=tail,
     )
     return problem, n
-
-
-def _refit(
-    signal: Signal, problem: Problem, joint: JointFit, rows: Ints, radius: float, recipe: RefineSection, device: Device
-) -> LocalFit:
-    """The weak columns again, on the image minus everything else."""
-    local = LocalProblem(
-        image=joint.rest,
-        weight=joint.weight,
-        radius=radius,
-        shape=joint.state.shape,
-        sigma=np.exp(joint.state.shape.log_sigma)[problem.group[rows]],
-        start=joint.state.xy[rows],
-        limit=problem.limit[rows],
-        own=joint.state.amplitude[rows],
-        device=device,
-    )
-    return fit_windows(local, tolerance=recipe.tolerance, max_iterations=recipe.max_iterations)
-
-
-def _table(
-    signal: Signal,
-    columns: Columns,
-    problem: Problem,
-    joint: JointFit,
-    again: Ints,
-    local: LocalFit,
-    device: Device,
-) -> Columns:
-    """The column table of both fits, still with the flags it had."""
-    n, state = len(columns), joint.state
-    xy, amplitude, covariance = state.xy[:n].copy(), state.amplitude[:n].copy(), joint.covariance[:n].copy()
-    xy[again], amplitude[again], covariance[again] = local.xy, local.amplitude, local.covariance
-    held = ~problem.free[:n]
-    xy[held] = problem.expected[:n][held]
-    sigma, angle = state.shape.axes()
-    core = 1.5 * float(sigma.max())
-    used = (joint.weight > 0).astype(joint.rest.dtype)
-    misfit = np.sqrt(disc_sums(joint.rest**2, xy, core, device) / np.maximum(disc_sums(used, xy, core, device), 1))
-    return columns.replace(
-        signals=(signal.name,),
-        signal=np.zeros(n, dtype=np.int64),
-        xy=xy,
-        cov=covariance[:, 1:, 1:],
-        amplitude=amplitude,
-        amplitude_std=np.sqrt(covariance[:, 0, 0]),
-        background=background_at(problem, state, xy),
-        sigma=sigma[problem.group[:n]],
-        angle_deg=np.full(n, angle),
-        residual=misfit / np.abs(amplitude),
-    )
-
-
-def _flags(
-    signal: Signal,
-    columns: Columns,
-    problem: Problem,
-    lattice: Lattice,
-    runaway: NDArray[np.bool_],
-    moving: NDArray[np.bool_],
-) -> Ints:
-    """Flags (N,) of fitted columns; those of earlier stages that stay true are kept."""
-    free, framed = problem.free[: len(columns)], _framed(signal, columns, lattice)
-    missing = (~np.isfinite(signal.image)).astype(np.float32)
-    under = disc_sums(missing, columns.xy, CORE_A * 100 / float(lattice.scale_pm.mean()))
-    flags = columns.flags & int(Flag.PREDICTED | Flag.EDITED | Flag.EXCLUDED)
-    for flag, where in (
-        (Flag.EDGE, ~free & ~framed),
-        (Flag.FIXED_POSITION, ~free & framed),
-        (Flag.FAR_FROM_LATTICE, runaway),
-        (Flag.NO_CONVERGENCE, moving & free & ~runaway),
-        (Flag.BAD_PIXELS, under > 0),
-    ):
-        flags = flags | np.where(where, int(flag), 0)
-    height = signal.contrast * columns.amplitude
-    for site in np.unique(columns.site):
-        of_site = columns.site == site
-        low = (height < WEAK_SHARE * np.median(height[of_site])) | (height < WEAK_SNR * columns.amplitude_std)
-        flags = flags | np.where(of_site & low, int(Flag.WEAK), 0)
-    return flags

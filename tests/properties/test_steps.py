@@ -95,7 +95,19 @@ def test_another_image_starts_from_the_beginning() -> None:
         assert next(iter(stemdisp.steps(other, RECIPE, start=finished())))[0] == "find"
 
 
-def test_an_unfinished_analysis_starts_from_the_beginning() -> None:
-    """What was cut off is not trusted."""
-    half = next(analysis for name, analysis in stemdisp.steps(image(), RECIPE) if name == "assign")
-    assert next(iter(stemdisp.steps(image(), RECIPE, start=half)))[0] == "find"
+@pytest.mark.parametrize("last", ["find", "assign", "refine", "displacement"])
+def test_an_unfinished_analysis_goes_on_where_it_stopped(last: str) -> None:
+    """What ran is not run again; the result is that of a run in one go."""
+    part = next(analysis for name, analysis in stemdisp.steps(image(), RECIPE) if name == last)
+    ran = [name for name, _ in stemdisp.steps(image(), RECIPE, start=part)]
+    assert ran == ORDER[ORDER.index(last) + 1 :] == list(stemdisp.stale(image(), RECIPE, part))
+    _assert_same(stemdisp.analyse(image(), RECIPE, start=part), finished())
+
+
+def test_later_stages_of_a_stopped_run_do_not_count() -> None:
+    """After a change that was followed only to ``assign``, everything from ``refine`` on is stale."""
+    recipe = RECIPE.with_values(CHANGES["assign"][0])
+    ran = stemdisp.steps(image(), recipe, start=finished())
+    part = next(analysis for name, analysis in ran if name == "assign")
+    assert stemdisp.stale(image(), recipe, part) == tuple(ORDER[ORDER.index("refine") :])
+    _assert_same(stemdisp.analyse(image(), recipe, start=part), stemdisp.analyse(image(), recipe))

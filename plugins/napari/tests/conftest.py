@@ -7,9 +7,16 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import stemdisp
+from stemdisp import Analysis, Micrograph
+from stemdisp.scene import Dose, Edge, Motion, Scene, View
+from stemdisp.synthetic import simulate
 
 # Before napari looks for them: those of the user are neither read nor written.
 os.environ.setdefault("NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="napari-")) / "settings.yaml"))
@@ -41,7 +48,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def analysis():
     """The synthetic interface of the samples, analysed."""
-    import stemdisp
     from napari_stemdisp.samples import interface_synthetic
 
     micrograph = interface_synthetic()[0][1]["metadata"]["stemdisp"]["micrograph"]
@@ -55,3 +61,56 @@ def said():
 
     before = len(notification_manager.records)
     return lambda: [(str(one.severity), one.message) for one in notification_manager.records[before:]]
+
+
+def _analysed(edge: Edge) -> Analysis:
+    scene = Scene(
+        signals=("HAADF", "ABF"),
+        view=View(pixel_size_pm=(20.0, 20.0), shape=(260, 200), rotation_deg=0.0),
+        edge=edge,
+        motion=Motion(normal_pm=20.0, parallel_pm=10.0),
+        dose=Dose(peak_counts=3000.0),
+        seed=1,
+    )
+    micrograph, _ = simulate(scene)
+    return stemdisp.analyse(micrograph, stemdisp.recipe_for("KTaO3", "1-10"))
+
+
+@pytest.fixture(scope="session")
+def one_side() -> Analysis:
+    """A crystal under an amorphous cap."""
+    return _analysed(Edge())
+
+
+@pytest.fixture(scope="session")
+def two_sides() -> Analysis:
+    """Crystals on both sides of an interface."""
+    return _analysed(Edge(beyond="crystal", beyond_strength={"Ta": 0.6}))
+
+
+@pytest.fixture(scope="module")
+def small() -> Micrograph:
+    """An interface of some hundred columns."""
+    scene = Scene(
+        view=View(shape=(230, 330), pixel_size_pm=(14.0, 14.0)), edge=Edge(offset_A=4.0), motion=Motion(parallel_pm=20)
+    )
+    return stemdisp.simulate(scene.facing(90))[0]
+
+
+@pytest.fixture
+def window(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
+    """A viewer with the panel in it."""
+    from window import LONG_MS, Window
+
+    from napari_stemdisp.panel import Panel
+
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    panel = Panel(viewer)
+    viewer.window.add_dock_widget(panel, name="STEM displacement", area="right")
+    found = Window(viewer, panel, qtbot)
+    found.rest()
+    yield found
+    panel.stop()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=LONG_MS)
+    panel.close()

@@ -70,6 +70,14 @@ def test_axes_are_where_the_core_falls_to_its_standard_deviation() -> None:
     np.testing.assert_allclose(value(shape, sigma * np.cos(turn), -sigma * np.sin(turn)), np.exp(-0.5), rtol=1e-12)
 
 
+@pytest.mark.parametrize("stretch", [(-0.2, 0.0), (0.1, 0.2), (0.0, -0.3)])
+def test_axes_say_what_shape_they_came_from(stretch) -> None:
+    shape = Shape(np.log([1.7]), np.array(stretch), 0.1, float(np.log(2.0)))
+    (sigma,), angle = shape.axes()
+    again = Shape.of_axes(*sigma, angle, 0.1, 2.0)
+    assert again.distance(shape) < 1e-12
+
+
 @pytest.mark.parametrize(
     ("stretch", "angle"), [((-0.2, 0.0), 0.0), ((0.2, 0.0), 90.0), ((0.0, 0.2), 45.0), ((0.0, -0.2), 135.0)]
 )

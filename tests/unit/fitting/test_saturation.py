@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemdisp.fitting.saturation import saturated
+from stemdisp.fitting.saturation import ceiling, unsaturated
+
+
+def saturated(image: np.ndarray) -> np.ndarray:
+    """Pixels that are lost to a ceiling."""
+    return np.isnan(unsaturated(image, ceiling(image), single=False)) & ~np.isnan(image)
 
 
 @pytest.fixture

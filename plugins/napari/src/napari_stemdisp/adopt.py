@@ -1,0 +1,61 @@
+"""Images of the viewer as micrographs: those this plugin read, and those that others did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from napari.layers import Image
+
+import stemdisp
+from stemdisp import Analysis, Micrograph, PixelSize, ReadError, Signal
+
+from .layers import KEY, micrograph_of, role
+
+TO_PM = {"nanometer": 1000.0, "angstrom": 100.0, "picometer": 1.0, "micrometer": 1e6, "meter": 1e12}
+"""Picometres in the units that a layer may have."""
+
+
+def fits(layer: object) -> bool:
+    """Whether a layer is an image that may be analysed: no result of ours, no stack of frames."""
+    return isinstance(layer, Image) and role(layer) in ("", "signal")
+
+
+def adopted(layer: Image) -> tuple[Micrograph, tuple[Path, ...], Analysis | None]:
+    """The micrograph of an image layer, the files it came from, and the analysis that was loaded with it.
+
+    Raises ReadError, in a sentence, for what cannot be analysed.
+    """
+    own = layer.metadata.get(KEY) or {}
+    known = micrograph_of(layer)
+    path = Path(layer.source.path) if layer.source.path else None
+    if known is not None:
+        paths = own.get("paths") or ([path] if path is not None else [])
+        analysis = own.get("analysis")
+        return known, tuple(Path(one) for one in paths), analysis if isinstance(analysis, Analysis) else None
+    if layer.rgb:
+        raise ReadError(f"{layer.name} is a colour picture; open the microscope's own file")
+    if layer.ndim != 2:
+        raise ReadError(
+            f"{layer.name} has {layer.ndim} dimensions; open the file with napari-stemdisp, or one image of it"
+        )
+    if path is not None:
+        # The same numbers as on the command line: from the file itself.
+        return stemdisp.read(path), (path,), None
+    return _from_pixels(layer), (), None
+
+
+def _from_pixels(layer: Image) -> Micrograph:
+    name = "ABF" if "ABF" in layer.name.upper() else "HAADF"
+    image = np.asarray(layer.data)
+    signal = Signal(name, image, -1 if name == "ABF" else 1)
+    return Micrograph(layer.name, {name: signal}, _size(layer))
+
+
+def _size(layer: Image) -> PixelSize | None:
+    """The pixel size that a layer's scale and units say, None where they do not."""
+    factors = [TO_PM.get(str(unit)) for unit in layer.units[-2:]]
+    if any(factor is None for factor in factors):
+        return None
+    y, x = (scale * factor for scale, factor in zip(layer.scale[-2:], factors, strict=True) if factor is not None)
+    return PixelSize(float(x), float(y), "file") if 0.5 <= x <= 200 and 0.5 <= y <= 200 else None

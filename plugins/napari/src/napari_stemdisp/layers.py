@@ -1,0 +1,144 @@
+"""The layers of results: found by the role in their metadata, never by name, and updated in place.
+
+Layers are never removed and added again to change them: that loses what the user set, and can crash the canvas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from psygnal import Signal
+
+from stemdisp import Micrograph
+
+KEY = "stemdisp"
+
+ORDER = (
+    "signal",
+    "frames",
+    "magnitude",
+    "layer bands",
+    "vacancies",
+    "lattice",
+    "region",
+    "interface",
+    "preview",
+    "columns",
+    "errors",
+    "displacement",
+    "marks",
+)
+"""Roles from the bottom to the top."""
+
+
+def role(layer: Layer) -> str:
+    """What a layer is to stemdisp; empty for layers of others."""
+    own = layer.metadata.get(KEY)
+    return str(own.get("role", "")) if isinstance(own, dict) else ""
+
+
+def micrograph_of(layer: Layer) -> Micrograph | None:
+    """The micrograph whose signal an image layer shows."""
+    own = layer.metadata.get(KEY)
+    found = own.get("micrograph") if isinstance(own, dict) else None
+    return found if isinstance(found, Micrograph) else None
+
+
+def grid_of(micrograph: Micrograph) -> dict[str, Any]:
+    """Scale, units and names of the axes that all layers on the pixels of a micrograph share."""
+    size = micrograph.pixel_size
+    if size is None:
+        return {"scale": (1.0, 1.0), "units": ("pixel", "pixel"), "axis_labels": ("y", "x")}
+    return {"scale": (size.y_pm / 1000, size.x_pm / 1000), "units": ("nm", "nm"), "axis_labels": ("y", "x")}
+
+
+class Keeper:
+    """Layers of one viewer by role.
+
+    A layer that the user deletes is not drawn again before :meth:`restore`; ``dropped`` says so.
+    """
+
+    dropped = Signal(str)
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.missing: set[str] = set()
+        self.quiet = False
+        viewer.layers.events.removed.connect(self._removed)
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self.viewer.layers.events.removed.disconnect(self._removed)
+
+    def find(self, wanted: str) -> Layer | None:
+        """The layer of a role, None where there is none."""
+        return next((layer for layer in self.viewer.layers if role(layer) == wanted), None)
+
+    def signals(self, micrograph: Micrograph | None = None) -> list[Image]:
+        """Image layers that show signals, of one micrograph or of all."""
+        found = [one for one in self.viewer.layers if role(one) == "signal"]
+        return [one for one in found if micrograph is None or micrograph_of(one) is micrograph]
+
+    def put(self, wanted: str, make: Callable[[], Layer], update: Callable[[Any], None]) -> Layer | None:
+        """Update the layer of a role, or make it where it was never drawn; None where the user deleted it."""
+        if wanted in self.missing:
+            return None
+        with self.silence():
+            layer = self.find(wanted)
+            if layer is None:
+                layer = make()
+                layer.metadata = {**layer.metadata, KEY: {"role": wanted}}
+                active = self.viewer.layers.selection.active
+                self.viewer.layers.insert(self._place(wanted), layer)
+                self.viewer.layers.selection.active = active or layer
+            update(layer)
+        return layer
+
+    def hide(self, wanted: str) -> None:
+        """Leave nothing of a role to be seen."""
+        layer = self.find(wanted)
+        if layer is not None:
+            layer.visible = False
+
+    def restore(self, wanted: str) -> None:
+        """Draw a role again that the user deleted."""
+        self.missing.discard(wanted)
+
+    def regrid(self, shown: Micrograph, now: Micrograph) -> None:
+        """Give all results, and the images of the micrograph ``shown``, the pixel size that it has ``now``."""
+        grid = grid_of(now)
+        for layer in self.viewer.layers:
+            if role(layer) not in ("", "magnitude") and micrograph_of(layer) in (None, shown):
+                extra = layer.ndim - 2
+                layer.units = (*layer.units[:extra], *grid["units"])
+                layer.scale = (*layer.scale[:extra], *grid["scale"])
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Changes of layers inside the block are the program's, not the user's."""
+        before, self.quiet = self.quiet, True
+        try:
+            yield
+        finally:
+            self.quiet = before
+
+    def _place(self, wanted: str) -> int:
+        """Index at which a new layer keeps the order of roles."""
+        rank = ORDER.index(wanted)
+        above = [
+            number
+            for number, layer in enumerate(self.viewer.layers)
+            if role(layer) in ORDER and ORDER.index(role(layer)) > rank
+        ]
+        return min(above, default=len(self.viewer.layers))
+
+    def _removed(self, event: Any) -> None:
+        gone = role(event.value)
+        if gone and gone not in ("signal", "frames") and not self.quiet:
+            self.missing.add(gone)
+        if gone:
+            self.dropped.emit(gone)

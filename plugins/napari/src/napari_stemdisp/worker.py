@@ -1,0 +1,87 @@
+"""Stages in a thread of their own: progress after each, and an end when it is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from napari.qt.threading import GeneratorWorker, create_worker
+from qtpy.QtCore import QObject, Signal
+
+from stemdisp import Analysis
+from stemdisp.pulse import Stopped, listening
+
+Work = Iterator[tuple[str, Analysis]]
+
+
+class Runner(QObject):
+    """Runs one piece of work at a time.
+
+    ``reached`` is sent with (stage, analysis) after each stage, ``ended`` with the last analysis, or None where it was
+    stopped or failed; ``failed`` with the error, before that.
+    """
+
+    reached = Signal(str, object)
+    failed = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._worker: GeneratorWorker | None = None
+        self._stop = threading.Event()
+        self._last: Analysis | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs."""
+        return self._worker is not None
+
+    def start(self, work: Work) -> None:
+        """Run ``work``; what ran before must have ended."""
+        assert not self.busy
+        stop = self._stop = threading.Event()
+        self._last = None
+        self._worker = create_worker(
+            _stages,
+            work,
+            stop,
+            _connect={
+                "yielded": lambda found: self._reached(stop, found),
+                "errored": self._failed,
+                "finished": lambda: self._ended(stop),
+            },
+        )
+
+    def cancel(self) -> None:
+        """Have it end within the time between two beats of the core; its results are dropped."""
+        self._stop.set()
+        if self._worker is not None:
+            self._worker.quit()
+
+    def _reached(self, stop: threading.Event, found: tuple[str, Analysis]) -> None:
+        if not stop.is_set():
+            self._last = found[1]
+            self.reached.emit(*found)
+
+    def _failed(self, error: Exception) -> None:
+        self._last = None
+        self.failed.emit(error)
+
+    def _ended(self, stop: threading.Event) -> None:
+        self._worker = None
+        self.ended.emit(None if stop.is_set() else self._last)
+
+
+def _stages(work: Work, stop: threading.Event) -> Iterator[tuple[str, Analysis]]:
+    """The work, left at the first beat after a stop."""
+
+    def beat(*_: Any) -> None:
+        if stop.is_set():
+            raise Stopped
+
+    try:
+        with listening(beat):
+            yield from work
+    except Stopped:
+        return
