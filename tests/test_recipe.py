@@ -175,6 +175,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"edits": 3}, "edits"),
     ({"edits": [{"sha256": "abc", "action": "delete", "site": "K", "h": 0, "k": 0}]}, "[edits] 0 sha256 = 'abc'"),
     ({"edits": [{"sha256": SHA, "action": "move", "site": "K", "h": 0, "k": 0}]}, "a move needs x and y"),
+    ({"edits": [{"sha256": SHA, "action": "add", "site": "K", "h": 0, "k": 0, "x": 1}]}, "an add needs x and y"),
+    (
+        {"edits": [{"sha256": SHA, "action": "reassign", "site": "K", "h": 0, "k": 0, "to_site": "Ta"}]},
+        "a reassign needs to_site, to_h and to_k",
+    ),
+    (
+        {"edits": [{"sha256": SHA, "action": "add", "site": "K", "h": 0, "k": 0, "x": float("nan"), "y": 1}]},
+        "must be finite",
+    ),
+    ({"edits": [{"sha256": SHA, "action": "delete", "site": "K", "h": 10**30, "k": 0}]}, "[edits] 0 h = "),
     ({"edits": [{"sha256": SHA, "action": "hide", "site": "K", "h": 0, "k": 0}]}, "[edits] 0 action = 'hide'"),
     ({"regions": [{"sha256": SHA, "polygon": [[0, 0], [1, 1]]}]}, "[regions] 0 polygon"),
     *(

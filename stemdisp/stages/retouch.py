@@ -120,11 +120,11 @@ def retouch(
     spots = np.concatenate([now.state.xy[:n][change.moved | now.pulled], settled.state.xy[change.left]])
     found = _carried(table, change)
     for rows in _patches(now.problem, now.state, spots, n):
-        now, part = _patched(signal, now, settled, change, rows, lattice, recipe, device)
+        now, part = _patched(signal, now, settled, change, rows, lattice, recipe, device=device)
         if settled.place is not None:
             now = _placed(now, settled, change)
             if now.pulled[rows].any():
-                now, part = _patched(signal, now, settled, change, rows, lattice, recipe, device)
+                now, part = _patched(signal, now, settled, change, rows, lattice, recipe, device=device)
         arrays = {name: array.copy() for name, array in found.arrays().items()}
         for name, array in part.arrays().items():
             arrays[name][rows] = array
@@ -220,6 +220,7 @@ def _patched(
     rows: Ints,
     lattice: Lattice,
     recipe: RefineSection,
+    *,
     device: Device,
 ) -> tuple[_Now, Columns]:
     """The fit of some rows: where they are by now, and their part of the table."""

@@ -67,7 +67,7 @@ def _flagged(analysis: Analysis, flag: Flag) -> list[int]:
 
 
 def test_every_field_of_an_entry_is_tested_here() -> None:
-    assert set(EditEntry.model_fields) == {"sha256", "action", "site", "h", "k", "x", "y"}
+    assert set(EditEntry.model_fields) == {"sha256", "action", "site", "h", "k", "x", "y", "to_site", "to_h", "to_k"}
     assert set(InterfaceEntry.model_fields) == {"sha256", "line"}
     assert set(RegionEntry.model_fields) == {"sha256", "polygon"}
     assert set(ProfileEntry.model_fields) == {"sha256", *PROFILE}

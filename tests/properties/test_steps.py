@@ -13,6 +13,7 @@ import stemdisp
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.micrograph import Micrograph, PixelSize
 from stemdisp.pipeline import STAGES
+from stemdisp.pulse import Stopped, listening
 from stemdisp.scene import Edge, Motion, Scene, View
 from stemdisp.synthetic import simulate
 
@@ -111,3 +112,23 @@ def test_later_stages_of_a_stopped_run_do_not_count() -> None:
     part = next(analysis for name, analysis in ran if name == "assign")
     assert stemdisp.stale(image(), recipe, part) == tuple(ORDER[ORDER.index("refine") :])
     _assert_same(stemdisp.analyse(image(), recipe, start=part), stemdisp.analyse(image(), recipe))
+
+
+@pytest.mark.parametrize("stage", ["find", "assign", "refine", "interface"])
+def test_a_listener_stops_a_run_in_the_middle(stage: str) -> None:
+    """What was known stays known, and the next run gives the numbers that it ever gave."""
+    known: list[tuple[str, Analysis]] = []
+    beats = [0]
+
+    def stop() -> None:
+        beats[0] += 1
+        if len(known) == ORDER.index(stage) and beats[0] > 2:
+            raise Stopped
+
+    with pytest.raises(Stopped), listening(stop):
+        for step in stemdisp.steps(image(), RECIPE):
+            known.append(step)
+            beats[0] = 0
+    assert [name for name, _ in known] == ORDER[: ORDER.index(stage)]
+    start = known[-1][1] if known else None
+    _assert_same(stemdisp.analyse(image(), RECIPE, start=start), finished())

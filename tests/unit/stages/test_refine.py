@@ -40,7 +40,7 @@ def exact(until):
 def refined(analysis, image: np.ndarray | None = None, **values):
     signal = analysis.micrograph.signals["HAADF"]
     signal = signal if image is None else Signal("HAADF", image)
-    return refine(signal, analysis.columns, analysis.lattice, analysis.recipe.refine.model_copy(update=values))
+    return refine(signal, analysis.columns, analysis.lattice, analysis.recipe.refine.model_copy(update=values))[0]
 
 
 def errors_px(columns, truth, site: str, margin_A: float = 4.0) -> np.ndarray:
