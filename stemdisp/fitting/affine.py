@@ -104,7 +104,10 @@ class Bend:
 
         terms = len(ORDERS)
         rest = self.freedom - terms + 1
-        squares = (one @ np.linalg.solve(cov, one) for one, cov in zip(self.coefficients, self.cov, strict=True))
+        squares = (
+            one @ np.linalg.pinv(cov, hermitian=True) @ one
+            for one, cov in zip(self.coefficients, self.cov, strict=True)
+        )
         return min(1.0, 2 * min(float(fdtrc(terms, rest, one * rest / (terms * self.freedom))) for one in squares))
 
 

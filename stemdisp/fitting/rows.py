@@ -153,7 +153,7 @@ class _Sums:
         squares = self.squares - ratio * self.rows.T @ cho_solve_banded((factor, True), self.rows)
         shared = squares[1:, 1:]
         rest = float(squares[0, 0] - squares[0, 1:] @ np.linalg.lstsq(shared, squares[1:, 0])[0])
-        level = rest / self.freedom
+        level = max(rest, np.finfo(float).tiny) / self.freedom
         spread = 2 * float(np.log(factor[0]).sum()) + float(np.linalg.slogdet(shared)[1])
         return self.freedom * float(np.log(level)) + spread, level
 

@@ -28,8 +28,9 @@ FEWEST = 6
 LARGE_PM = 1.0
 """Effect on a displacement worth a warning."""
 
-DRIFT_LEVEL = 0.01
-"""Probability by chance below which a bend counts as seen."""
+DRIFT_LEVEL, DRIFT_LEAST_PM = 0.01, 0.01
+"""Probability by chance below which a bend counts as seen, and what it must have at least: images without any noise
+have rounding errors."""
 
 MOST_COLUMNS = 4000
 """Of more columns so many, spread over the crystal, tell the jitter of rows."""
@@ -193,7 +194,7 @@ def _drift(columns: Columns, cells: UnitCells, lattice: Lattice, pixel_size: Pix
     down, along = (_bend(columns, lattice, pixel_size.xy_pm, axis) for axis in (1, 0))
     if down is None:
         return []
-    sure = down.level < DRIFT_LEVEL
+    sure = down.level < DRIFT_LEVEL and down.rms > DRIFT_LEAST_PM
     y = _place(columns.xy, columns.xy[_reference(columns, lattice)])[:, 1]
     moved = down.at(y[cells.moving]) - down.at(cells.gather(y)).mean(axis=1)
     known = np.isfinite(moved).all(axis=1)

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import accuracy
 import crystals
+import distortions
 import engine
 import interfaces
 import maps
@@ -355,7 +356,8 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, others, robustness)
+    parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, distortions.distortions)
+    parts = (*parts, others, robustness)
     for part in (*parts, speed, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")

@@ -34,28 +34,6 @@ def check(parts, name, **changes):
     return next(c for c in found.checks if c.name == name)
 
 
-@pytest.mark.parametrize(("axis", "size"), [("x", (9.5, 10.0)), ("y", (10.0, 10.4))])
-def test_a_wrong_pixel_size_names_its_axis(parts, axis, size) -> None:
-    found = quality(**(parts | {"pixel_size": PixelSize(*size, "file")}))
-    assert len(found.warnings) == 1
-    assert f"along {axis} a pixel is" in found.warnings[0] and "--pixel-size lattice" in found.warnings[0]
-
-
-def test_departure_of_the_pixel_size(parts) -> None:
-    found = check(parts, "pixel_size_x", pixel_size=PixelSize(9.8, 10.0, "file"))
-    assert found.value == pytest.approx(100 * (10 / 9.8 - 1)) and not found.warn and "more" in found.sentence
-    assert "less" in check(parts, "pixel_size_x", pixel_size=PixelSize(10.2, 10.0, "file")).sentence
-    names = [c.name for c in quality(**(parts | {"pixel_size": None})).checks]
-    assert "pixel_size_x" not in names and "shear" in names
-
-
-def test_shear(parts) -> None:
-    lattice = parts["lattice"]
-    turned = replace(lattice, b=lattice.b + 0.02 * np.linalg.norm(lattice.b) * lattice.a / np.linalg.norm(lattice.a))
-    assert abs(check(parts, "shear", lattice=turned).value) == pytest.approx(np.degrees(np.arctan(0.02)), rel=0.02)
-    assert check(parts, "shear").value == pytest.approx(0, abs=1e-6)
-
-
 @pytest.mark.parametrize(("offset", "warned"), [((3.0, 4.1), True), ((2.0, 2.0), False), ((0.0, 0.0), False)])
 def test_a_large_offset_is_warned_of(parts, offset, warned) -> None:
     n = len(parts["cells"])
@@ -124,17 +102,6 @@ def test_incomplete_cells_are_counted(parts) -> None:
     assert check(parts, "incomplete_cells").value == incomplete == 9
 
 
-def test_a_pixel_size_is_held_against_the_axes_that_the_crystal_has(crystal) -> None:
-    """Tetragonal PbTiO3 is 4 % longer along c than the cube of its volume: that is no wrong calibration."""
-    lattice, columns = crystal()
-    material = replace(lattice.motif.material, strain=(-0.02, 0.042))
-    strained = replace(lattice, motif=replace(lattice.motif, material=material))
-    for off, warned in ((1.042, False), (0.98, False), (1.08, True), (0.94, True)):
-        size = PixelSize(10.0 * off, 10.0, "file")
-        found = quality(columns, strained, size, cells(columns, lattice), None, {}, {"HAADF": columns})
-        assert bool([text for text in found.warnings if "along x a pixel" in text]) == warned
-
-
 def test_columns_that_stand_close_to_brighter_ones(parts) -> None:
     columns = parts["columns"]
     for width, warned in ((3.0, False), (9.0, True)):
@@ -159,23 +126,6 @@ def test_abf_off_haadf_is_a_tilt_unless_mixed_columns_explain_it(parts, shift_pm
 
 def test_of_one_signal_there_is_no_tilt_proxy(parts) -> None:
     assert all(one.name != "tilt_proxy" for one in quality(**parts).checks)
-
-
-def test_errors_of_the_distortion_are_those_of_fits(parts, crystal) -> None:
-    """Scatter of the lattice's own stretch and shear over images whose columns stand 0.3 px off at random."""
-    lattice, columns = crystal(n=9)
-    found, draw = [], np.random.default_rng(5)
-    for _ in range(40):
-        xy = columns.xy + draw.normal(0, 0.3, columns.xy.shape)
-        moved = columns.replace(xy=xy)
-        rows = columns.of_site("Ta")
-        terms = np.column_stack([np.ones(rows.sum()), columns.hk[rows] + lattice.motif.fractions[columns.site[rows]]])
-        origin, a, b = np.linalg.lstsq(terms, xy[rows], rcond=None)[0]
-        fitted = replace(lattice, origin=origin, a=a, b=b)
-        changes = {"columns": moved, "lattice": fitted, "by_signal": {"HAADF": moved}}
-        found.append([(c.value, c.std) for c in (check(parts, n, **changes) for n in ("pixel_size_x", "shear"))])
-    values, stds = np.array(found, dtype=float).transpose(2, 0, 1)
-    assert values.std(axis=0) == pytest.approx(stds.mean(axis=0), rel=0.35)
 
 
 def test_what_another_model_says_is_told(parts) -> None:
