@@ -22,7 +22,7 @@ FLOORS = (
     ("errors",),
     ("backend", "flags", "materials"),
     ("crystal", "fitting", "section"),
-    ("dipole", "direction", "polarization_section", "profile_entry", "structure"),
+    ("dipole", "direction", "motion", "polarization_section", "profile_entry", "structure"),
     ("recipe",),
     ("model",),
     ("scene",),
