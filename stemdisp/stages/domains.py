@@ -38,8 +38,9 @@ AROUND_VORTEX = 4.0
 STEEP_ENOUGH = 0.7
 """Cells from row to row that a wall may shift by for its rows to tell it, at most about one more than the other rows'."""
 
-SAME_WALL = 2.0
-"""Cells within which walls that rows along h and along k cross are one."""
+SAME_WALL, IN_LINE = 2.0, 0.94
+"""Cells within which walls that rows along h and along k cross are one, and cosine of the angle up to which pieces of
+one wall may stand to each other."""
 
 ROWS_TOGETHER = 3.0
 """Rows that a place on a wall is told by, as each vector is a mean over three."""
@@ -52,7 +53,8 @@ PM_PER_NM = 1000.0
 
 SENTENCE = (
     "walls and vortices are looked for in means over a cell and its eight neighbours, where these are longer than "
-    f"{ABOVE:g} standard errors; a uniform displacement that was not subtracted shifts both"
+    f"{ABOVE:g} standard errors; a uniform displacement that was not subtracted shifts both, and changes by how much the "
+    "displacement turns at a wall"
 )
 
 
@@ -100,6 +102,7 @@ class _Frame:
     def __init__(self, xy: Floats, hk: Ints, pixel_size: PixelSize, cell: Floats) -> None:
         self.xy, self.hk, self.cell, self.pm = xy, hk, cell, pixel_size.xy_pm
         self.grid = Grid.of(hk)
+        self.size = float(np.sqrt(abs(np.linalg.det(cell))))
 
     def at(self, hk: Floats) -> Floats:
         """(m, 2) places in pm of fractional indices (m, 2), from the cells on both sides."""
@@ -174,9 +177,13 @@ def _walls(frame: _Frame, uv: Floats, seen: tuple[Floats, Mask, Mask], component
 
 
 def _same(frame: _Frame, wall: Wall, other: Wall) -> bool:
-    """Whether most of a wall's places lie on another one."""
-    apart = (wall.points_px[:, None] - other.points_px) * frame.pm @ np.linalg.inv(frame.cell)
-    return bool((np.abs(apart).max(axis=2).min(axis=1) < SAME_WALL).mean() > 0.5)
+    """Whether most of a wall's places lie on another one or, between the same domains, in its line."""
+    places, own = wall.points_px * frame.pm, other.points_px * frame.pm
+    near = SAME_WALL * frame.size
+    on_it = np.linalg.norm(places[:, None] - own, axis=2).min(axis=1) < near
+    in_line = np.abs((places - own.mean(axis=0)) @ other.normal) < near
+    alike = bool(((wall.sides_pm * other.sides_pm).sum(axis=1) > 0).all() and wall.normal @ other.normal > IN_LINE)
+    return bool(on_it.mean() > 0.5 or (alike and in_line.mean() > 0.5))
 
 
 def _wall(
@@ -195,13 +202,13 @@ def _wall(
     normal = normal if (normal @ frame.cell[along] > 0) == rising else -normal
     x, rows = _beside(frame, places, normal, chain, along)
     y, cell_pm = uv[rows] @ component, float(np.abs(frame.cell[along] @ normal))
-    if turns and not _sharp(x / cell_pm, y):
+    if turns and not _sharp(x / frame.size, y):
         return None
     fitted = fit_wall(x, y, cell_pm)
     width = (np.nan,) * 3 if fitted is None else (fitted.width, fitted.width_std, fitted.amplitude)
     off = (places - places.mean(axis=0)) @ normal
     scatter_pm = float(np.sqrt((off**2).sum() / max(len(off) - 2, 1)))
-    sides = [_mean(uv[rows[side]]) for side in (x < -NEAR[1] * cell_pm, x > NEAR[1] * cell_pm)]
+    sides = [_mean(uv[rows[side]]) for side in (x < -NEAR[1] * frame.size, x > NEAR[1] * frame.size)]
     return Wall(
         points_px=places / frame.pm,
         point_px=places.mean(axis=0) / frame.pm,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..backend import CPU, Device
 from ..fitting.adapt import Adapted, adapted
 from ..fitting.discs import disc_sums
+from ..fitting.grid import usual
 from ..fitting.joint import JointFit, fit, initial_state
 from ..fitting.local import LocalFit, LocalProblem, fit_windows
 from ..fitting.problem import POISSON, UNIFORM, Problem, State, background_at, confined
@@ -392,6 +393,8 @@ def _flags(
     height = signal.contrast * columns.amplitude
     for site in np.unique(columns.site):
         of_site = columns.site == site
-        low = (height < WEAK_SHARE * np.median(height[of_site])) | (height < WEAK_SNR * columns.amplitude_std)
-        flags = flags | np.where(of_site & low, int(Flag.WEAK), 0)
+        own = height[of_site]
+        low = own < WEAK_SHARE * usual(own, columns.hk[of_site], float(np.median(own)))
+        low |= own < WEAK_SNR * columns.amplitude_std[of_site]
+        flags[of_site] |= np.where(low, int(Flag.WEAK), 0)
     return flags
