@@ -38,7 +38,8 @@ def onward(hk: Ints, xy: Floats, cell: Floats, spots: Floats, tolerance: float, 
         beside, place = beside[framed], place[framed]
         distance, near = map(np.asarray, tree.query(place, distance_upper_bound=tolerance))
         there = np.isfinite(distance)
-        there &= _rows_of(beside, there)
+        # Once a fainter crystal is seen, what stands in the corner between two of its columns belongs to it.
+        there &= _rows_of(beside, there) | ((count[framed] > 1) & (len(hk) > start))
         if not there.any():
             break
         hk, xy = np.concatenate([hk, beside[there]]), np.concatenate([xy, spots[near[there]]])
