@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .backend import CPU, Device
 from .fitting.discs import disc_sums
+from .fitting.grid import usual as usual_around
 from .fitting.joint import JointFit
 from .fitting.local import LocalFit, LocalProblem, fit_windows
 from .fitting.problem import Problem, background_at
@@ -241,5 +242,8 @@ def _flags(
     ):
         flags = flags | np.where(where, int(flag), 0)
     height = signal.contrast * columns.amplitude
-    weak = (height < WEAK_SHARE * usual[columns.site]) | (height < WEAK_SNR * columns.amplitude_std)
+    weak = height < WEAK_SNR * columns.amplitude_std
+    for site in np.unique(columns.site):
+        rows = columns.site == site
+        weak[rows] |= height[rows] < WEAK_SHARE * usual_around(height[rows], columns.hk[rows], float(usual[site]))
     return flags | np.where(weak, int(Flag.WEAK), 0)

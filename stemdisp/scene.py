@@ -18,9 +18,9 @@ from .errors import RecipeError
 from .fitting.grid import Grid
 from .materials import KTaO3, Material, Zone
 from .model.lattice import Lattice
+from .motion import Motion, Vector
 
 Floats = NDArray[np.float64]
-Vector = tuple[float, float]
 SignalName = Literal["HAADF", "ABF"]
 OutputType = Literal["uint8", "uint16", "float32", "float64"]
 
@@ -76,45 +76,23 @@ class Dose:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Motion:
-    """How columns stand off the ideal lattice, in pm.
+class Stack:
+    """Layers of two crystals in turn, which share a lattice: a superlattice.
 
-    The moving site of layer n is displaced by (normal, parallel) exp(-n / decay_layers), or by row n of ``layers_pm``
-    where that is given (nothing below its last row), and everywhere by ``uniform_pm`` (right, down). ``site_pm`` maps
-    any site to a displacement (right, down) of all its columns, on top of that: a polar cell has one a site.
-    ``jitter_pm`` is the rms of a random displacement of every column along each axis. ``tilt_pm`` maps a signal to a
-    further apparent shift (right, down) of the moving site in that signal alone.
-
-    ``pattern`` adds a domain pattern of ``pattern_pm`` far from its middle at ``pattern_at_A`` (crystal frame, from the
-    image centre), which it takes ``pattern_width_A`` to reach: a 180-degree wall across the cell vector a, beyond which
-    the moving site is displaced at right angles to a, counter-clockwise of it, and the other way on its other side; or
-    a vortex that closes the flux counter-clockwise as seen.
+    Layers follow ``plane`` and hold ``cells`` planes of the reference site each, of the first crystal and of the
+    second; a layer of the first has its middle ``offset_A`` from the image centre along the plane's normal. The first
+    is the scene's material; in the second, sites have their amplitudes multiplied by ``strength``, and planes stand
+    farther apart by ``strain``. ``moved_pm`` displaces the moving site in the layers of each by (normal, parallel), on
+    top of what the motion says; a pattern acts in the first crystal alone. The moving planes in between belong to
+    neither and stay.
     """
 
-    normal_pm: float = 0.0
-    parallel_pm: float = 0.0
-    decay_layers: float = 3.0
-    layers_pm: tuple[Vector, ...] = ()
-    uniform_pm: Vector = (0.0, 0.0)
-    site_pm: Mapping[str, Vector] = field(default_factory=dict)
-    jitter_pm: float = 0.0
-    tilt_pm: Mapping[str, Vector] = field(default_factory=dict)
-    pattern: Literal["none", "wall", "vortex"] = "none"
-    pattern_pm: float = 0.0
-    pattern_width_A: float = 6.0
-    pattern_at_A: Vector = (0.0, 0.0)
-
-    def of_pattern_pm(self, place_A: Floats) -> Floats:
-        """(N, 2) displacement by the pattern at places (N, 2), both in the crystal frame: pattern_pm tanh(d / width),
-        d = distance from the wall or from the middle of the vortex."""
-        away = place_A - self.pattern_at_A
-        if self.pattern == "none":
-            return np.zeros_like(away)
-        if self.pattern == "wall":
-            return np.asarray(self.pattern_pm * np.tanh(away[:, :1] / self.pattern_width_A) * [0.0, 1.0])
-        distance = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-        around = away[:, ::-1] * [-1.0, 1.0] / distance
-        return np.asarray(self.pattern_pm * np.tanh(distance / self.pattern_width_A) * around)
+    plane: Plane = (0, 1, 0)
+    cells: tuple[int, int] = (8, 8)
+    offset_A: float = 0.0
+    strength: Mapping[str, float] = field(default_factory=dict)
+    strain: float = 0.0
+    moved_pm: tuple[Vector, Vector] = ((0.0, 0.0), (0.0, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +160,7 @@ class Scene:
     dose: Dose = Dose()
     motion: Motion = field(default_factory=Motion)
     edge: Edge | None = None
+    stack: Stack | None = None
     scan: Scan = Scan()
     missing: float = 0.0
     seed: int = 0
@@ -194,11 +173,16 @@ class Scene:
         if self.dose.frames < 1:
             raise RecipeError(f"scene: frames = {self.dose.frames}: must be at least 1")
         beyond = self.edge.beyond_strength if self.edge is not None else {}
-        named = (self.look.amplitude, self.look.abf_amplitude, self.look.sigma_A, beyond, self.motion.site_pm)
+        second = self.stack.strength if self.stack is not None else {}
+        named = (self.look.amplitude, self.look.abf_amplitude, self.look.sigma_A, beyond, self.motion.site_pm, second)
         for name in (name for names in named for name in names):
             self.motif.site(name)
         if self.motion.layers_pm and self.edge is None:
             raise RecipeError("scene: layers_pm needs an edge to count layers from; give edge=Edge()")
+        if self.motion.pattern == "vortices" and self.stack is None:
+            raise RecipeError("scene: vortices lie in the layers of a stack; give stack=Stack()")
+        if self.stack is not None and (self.edge is not None or min(self.stack.cells) < 1):
+            raise RecipeError("scene: a stack needs at least one cell in either layer, and goes with no edge")
 
     @property
     def motif(self) -> Motif:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .scene import Edge, Scene
+from .scene import Edge, Scene, Stack
 
 Floats = NDArray[np.float64]
 
@@ -85,8 +85,8 @@ def contrast(scene: Scene, signal: str) -> Floats:
     return np.array([given.get(name, c) for name, c in zip(scene.motif.sites, usual, strict=True)])
 
 
-def outward(scene: Scene, edge: Edge) -> tuple[Floats, float]:
-    """Outward unit normal (crystal frame, y up) and spacing (angstrom) of the layers along an edge."""
+def outward(scene: Scene, edge: Edge | Stack) -> tuple[Floats, float]:
+    """Outward unit normal (crystal frame, y up) and spacing (angstrom) of the planes along an edge or of a stack."""
     g = scene.motif.reciprocal(scene.motif.rows(edge.plane))
     length = float(np.linalg.norm(g))
     return g / length, 1 / length
@@ -95,6 +95,10 @@ def outward(scene: Scene, edge: Edge) -> tuple[Floats, float]:
 def origin(scene: Scene) -> Floats:
     """(2,) place of the motif's (0, 0) of cell (0, 0): crystal frame, angstrom, from the image centre."""
     place = np.array(scene.view.origin_A, dtype=float)
+    if scene.stack is not None:
+        normal, spacing = outward(scene, scene.stack)
+        middle = scene.stack.offset_A - (_rank(scene, scene.stack) + (scene.stack.cells[0] - 1) / 2) * spacing
+        return np.asarray(place + (middle - place @ normal) * normal)
     if scene.edge is None:
         return place
     normal, spacing = outward(scene, scene.edge)
@@ -122,6 +126,10 @@ def build_specimen(scene: Scene) -> Specimen:
         strength = strength * _edge_strength(scene, scene.edge, site, (layer, _below(last, ranks)))
         inside = (_below(last, ranks) >= 0) | (scene.edge.beyond == "crystal")
         ideal = _stretched(scene, scene.edge, ideal, _below(last, ranks) < 0)
+    if scene.stack is not None:
+        second, ideal = _stacked(scene, scene.stack, site, hk, ideal)
+        for name, factor in scene.stack.strength.items():
+            strength[(site == scene.motif.site(name)) & second] *= factor
     present &= strength > 0
     columns = Specimen(
         site=site, hk=hk, ideal=ideal, layer=layer, present=present, jitter_pm=jitter, strength=strength, sigma_A=sigma
@@ -137,7 +145,9 @@ def displacement_pm(scene: Scene, columns: Specimen) -> Floats:
     moved[moving] += motion.uniform_pm
     for name, vector in motion.site_pm.items():
         moved[columns.site == scene.motif.site(name)] += vector
-    if motion.pattern != "none":
+    if scene.stack is not None:
+        moved[moving] += _in_stack_pm(scene, scene.stack, columns.hk[moving], columns.ideal[moving]) @ scene.turn
+    elif motion.pattern != "none":
         moved[moving] += motion.of_pattern_pm(columns.ideal[moving]) @ scene.turn
     if scene.edge is None:
         return np.asarray(moved)
@@ -182,6 +192,49 @@ def _stretched(scene: Scene, edge: Edge, ideal: Floats, beyond: NDArray[np.bool_
     normal, _ = outward(scene, edge)
     height = ideal @ normal - edge.offset_A - edge.rise_A(ideal @ [normal[1], -normal[0]])
     return np.asarray(ideal + edge.beyond_strain * (height * beyond)[:, None] * normal)
+
+
+def _rank(scene: Scene, stack: Stack) -> float:
+    """Rank of the reference site's plane in cell (0, 0)."""
+    fraction = scene.motif.fractions[scene.motif.site(scene.material.reference)]
+    return float(fraction @ np.array(scene.motif.rows(stack.plane)))
+
+
+def _phase(scene: Scene, stack: Stack, site: NDArray[np.int64], hk: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """(N,) planes from the beginning of the layer of the first crystal that a column lies in or above, and how many
+    planes of the second lie between it and the layer in the middle."""
+    ranks = (hk + scene.motif.fractions[site]) @ np.array(scene.motif.rows(stack.plane)) - _rank(scene, stack) + 0.5
+    first, second = stack.cells
+    period = np.floor((ranks + ON_PLANE) / (first + second))
+    phase = ranks - period * (first + second)
+    return phase, period * second + np.maximum(phase - first, 0)
+
+
+def _stacked(
+    scene: Scene, stack: Stack, site: NDArray[np.int64], hk: NDArray[np.int64], ideal: Floats
+) -> tuple[NDArray[np.bool_], Floats]:
+    """(N,) which columns belong to the second crystal, and (N, 2) places with its planes farther apart."""
+    normal, spacing = outward(scene, stack)
+    phase, passed = _phase(scene, stack, site, hk)
+    inside = (phase > stack.cells[0] + ON_PLANE) & (phase < sum(stack.cells) - ON_PLANE)
+    return inside, ideal + stack.strain * spacing * passed[:, None] * normal
+
+
+def _in_stack_pm(scene: Scene, stack: Stack, hk: NDArray[np.int64], ideal: Floats) -> Floats:
+    """(N, 2) displacement of moving columns (crystal frame) by the layer they lie in."""
+    motion, (normal, spacing) = scene.motion, outward(scene, stack)
+    axes = np.stack([normal, [normal[1], -normal[0]]])
+    phase, _ = _phase(scene, stack, np.full(len(hk), scene.motif.site(scene.material.moving)), hk)
+    inner = (phase > ON_PLANE) & (phase < stack.cells[0] - ON_PLANE)
+    outer = (phase > stack.cells[0] + ON_PLANE) & (phase < sum(stack.cells) - ON_PLANE)
+    moved = inner[:, None] * stack.moved_pm[0] @ axes + outer[:, None] * stack.moved_pm[1] @ axes
+    if motion.pattern == "vortices":
+        height = (phase - stack.cells[0] / 2) * spacing
+        flat = motion.of_vortices_pm(ideal @ axes[1], height, stack.cells[0] * spacing)
+        moved += inner[:, None] * flat[:, ::-1] @ axes
+    elif motion.pattern != "none":
+        moved += inner[:, None] * motion.of_pattern_pm(ideal)
+    return np.asarray(moved)
 
 
 def _below(rank: float, ranks: Floats) -> NDArray[np.int64]:

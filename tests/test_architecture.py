@@ -22,7 +22,7 @@ FLOORS = (
     ("errors",),
     ("backend", "flags", "materials", "pulse"),
     ("crystal", "fitting", "section"),
-    ("dipole", "direction", "polarization_section", "profile_entry", "structure"),
+    ("dipole", "direction", "motion", "polarization_section", "profile_entry", "structure"),
     ("recipe",),
     ("model",),
     ("fitted", "scene"),

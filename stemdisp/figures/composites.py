@@ -78,6 +78,7 @@ def compose_displacement(analysis: Analysis) -> Figure | None:
         interfaces=_interfaces(analysis),
         signal=analysis.position_signal,
         windows=_windows(analysis),
+        domains=analysis.domains,
     )
     draw_title(figure, f"Displacement of {_sites(analysis)}", analysis.micrograph.name)
     draw_small_print(figure, analysis, analysis.displacement.assumption)
@@ -214,6 +215,7 @@ def compose_polarization(analysis: Analysis) -> Figure | None:
         interfaces=_interfaces(analysis),
         signal=analysis.position_signal,
         windows=_windows(analysis),
+        domains=analysis.domains_of_polarization,
     )
     draw_title(figure, f"Polarization, model {analysis.polarization_model}", analysis.micrograph.name)
     draw_small_print(figure, analysis, field.assumption)

@@ -14,9 +14,11 @@ from matplotlib.quiver import Quiver
 from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 
+from ..model.domains import Domains
 from ..model.fields import VectorField
 from ..model.interface import Interface
 from ..model.micrograph import Micrograph, PixelSize
+from .domains import draw_domains, note
 from .image import draw_image
 from .scalebar import draw_scalebar, round_length
 from .style import INK, MANY_MARKS, size_in
@@ -177,13 +179,14 @@ def draw_vectors(
     interfaces: tuple[Interface, ...] = (),
     signal: str | None = None,
     windows: tuple[Windows, ...] = (),
+    domains: Domains | None = None,
 ) -> VectorMap:
     """Arrows coloured by direction over the dimmed image, with colour wheel, length key, scale bar and interface.
 
     ``interfaces`` are the edge as the crystal on each of its sides has it, each with its own layers.
     Arrows start at the centroid of the reference columns and are magnified by a factor that stands on the figure.
     Vectors that do not stand above their error are faint. ``windows`` are the vacancy-rich layers of each side:
-    distances (nm) from the interface at which they begin and end.
+    distances (nm) from the interface at which they begin and end. ``domains`` are walls and vortices of this field.
     """
     draw_image(ax, micrograph, signal=signal, dimmed=True)
     draw_scalebar(ax, micrograph)
@@ -201,6 +204,8 @@ def draw_vectors(
         draw_windows(ax, interface, micrograph, own)
     if interfaces:
         draw_interface(ax, interfaces[0], micrograph)
+    if domains:
+        draw_domains(ax, micrograph, domains, cell_spacing_px(field))
     length = round_length(max(full, KEY_PT / (points_per_px(ax, micrograph) * px_per_unit)))
     key = _draw_key(ax, arrows, length, px_per_unit, UNITS[field.unit])
     lines = [_magnification(field, micrograph, px_per_unit)]
@@ -209,6 +214,7 @@ def draw_vectors(
     if interfaces:
         lines.append("dashed: interface;\nnumbers: layers")
         lines += [NOTE] if any(windows) else []
+    lines += [note(domains)] if domains else []
     beside = _beside(ax)
     wheel = draw_wheel(ax.inset_axes((0.4, -1.3, 1.0, 1.0), transform=beside), full, UNITS[field.unit])
     ax.text(0.9, -2.1, "\n\n".join(lines), transform=beside, fontsize="x-small", ha="center", va="top")

@@ -36,7 +36,7 @@ WIDEST_GAP = 6
 """Cells without a clear sign that a wall may have in a row."""
 
 OPPOSITE = -0.7
-"""Cosine of the angle between the vectors on the two sides of a 180-degree wall, at most."""
+"""Cosine of the angle (134 degrees) between the vectors on the two sides of a 180-degree wall, at most."""
 
 STEEPEST = 1.5
 """Cells that a wall may shift by from row to row."""
@@ -103,12 +103,23 @@ class Crossing:
         whether it goes from negative to positive.
     reach
         how many cells on either side belong to no other crossing.
+    before, after
+        (2,) the vectors on its two sides.
     """
 
     row: int
     place: float
     rising: bool
     reach: float
+    before: Floats
+    after: Floats
+
+    def continues(self, other: Crossing) -> bool:
+        """Whether both may be of one wall, of which this one stands one or two rows farther on."""
+        rows = self.row - other.row
+        alike = self.before @ other.before > 0 and self.after @ other.after > 0
+        near = 1 <= rows <= 2 and abs(self.place - other.place) <= STEEPEST * rows
+        return bool(near and self.rising == other.rising and alike)
 
 
 def crossings(vectors: Floats, clear: Mask, hk: Ints, component: Floats, along: int) -> list[Crossing]:
@@ -132,15 +143,15 @@ def crossings(vectors: Floats, clear: Mask, hk: Ints, component: Floats, along: 
                 continue
             lengths = float(np.linalg.norm(vectors[one]) * np.linalg.norm(vectors[other]))
             if vectors[one] @ vectors[other] < OPPOSITE * lengths and np.isfinite(values[between]).all():
-                places.append((float(hk[one, along]) + _zero(values[between]), bool(values[other] > 0)))
-        where = [hk[own[0], along] - 1.0, *(place for place, _ in places), hk[own[-1], along] + 1.0]
-        for n, (place, rising) in enumerate(places):
+                places.append((float(hk[one, along]) + zero_of(values[between]), one, other))
+        where = [hk[own[0], along] - 1.0, *(place for place, _, _ in places), hk[own[-1], along] + 1.0]
+        for n, (place, one, other) in enumerate(places):
             ends = [(place - where[n]) / (1 + (n > 0)), (where[n + 2] - place) / (1 + (n + 1 < len(places)))]
-            found.append(Crossing(int(row), place, rising, min(ends)))
+            found.append(Crossing(int(row), place, bool(values[other] > 0), min(ends), vectors[one], vectors[other]))
     return found
 
 
-def _zero(values: Floats) -> float:
+def zero_of(values: Floats) -> float:
     """Index at which values of opposite sign at their ends are zero: the middle of the first and the last change."""
     changes = np.flatnonzero(np.sign(values[:-1]) != np.sign(values[1:]))
     first, last = (n + values[n] / (values[n] - values[n + 1]) for n in (changes[0], changes[-1]))
@@ -152,11 +163,7 @@ def chains(found: list[Crossing]) -> list[list[Crossing]]:
     walls: list[list[Crossing]] = []
     for one in sorted(found, key=lambda crossing: (crossing.row, crossing.place)):
         near = [
-            (abs(wall[-1].place - one.place), number)
-            for number, wall in enumerate(walls)
-            if 1 <= one.row - wall[-1].row <= 2
-            and wall[-1].rising == one.rising
-            and abs(wall[-1].place - one.place) <= STEEPEST * (one.row - wall[-1].row)
+            (abs(wall[-1].place - one.place), number) for number, wall in enumerate(walls) if one.continues(wall[-1])
         ]
         if near:
             walls[min(near)[1]].append(one)

@@ -78,3 +78,26 @@ def scatter(values: NDArray[np.float64], hk: Ints) -> NDArray[np.float64]:
     if not len(between):
         return np.zeros(values.shape[1])
     return np.asarray(1.4826 * np.median(np.abs(between), axis=0) / np.sqrt(2))
+
+
+ALIKE, FAINTER, AROUND = 0.25, 0.6, 2
+"""Relative scatter of values that are of one kind, part of the usual value below which they are a kind of their own,
+and cells to each side that are looked at together."""
+
+
+def usual(values: NDArray[np.float64], hk: Ints, median: float) -> NDArray[np.float64]:
+    """(n,) usual positive value: the ``median`` of all, or that of the cells (n, 2) around where these have lower
+    values (n,) that are alike."""
+    found = np.full(len(values), median)
+    low = np.flatnonzero(values < FAINTER * median)
+    if not len(low):
+        return found
+    reach = np.arange(-AROUND, AROUND + 1)
+    steps = np.stack(np.meshgrid(reach, reach, indexing="ij"), axis=-1).reshape(-1, 2)
+    rows = Grid.of(hk).at(hk[low, None] + steps)
+    around = np.where(rows >= 0, values[rows], np.nan)
+    middle = np.nanmedian(around, axis=1)
+    spread = 1.4826 * np.nanmedian(np.abs(around - middle[:, None]), axis=1)
+    own = (spread < ALIKE * middle) & (middle < FAINTER * median)
+    found[low[own]] = middle[own]
+    return found

@@ -211,7 +211,12 @@ def domains(analysis: Analysis) -> dict[str, Any] | None:
         return None
     return {
         "vortices": [vars(one) for one in found.vortices],
-        "walls": [{"rows": len(one.points_px)} | vars(one) for one in found.walls],
+        "walls": [
+            {"rows": len(one.points_px), "directions_deg": one.directions_deg}
+            | {"turn_deg": one.turn_deg, "turn_std_deg": one.turn_std_deg}
+            | vars(one)
+            for one in found.walls
+        ],
         "component": found.component,
         "sentence": found.sentence,
     }

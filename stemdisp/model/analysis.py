@@ -225,6 +225,16 @@ class Analysis:
         return tuple(said)
 
     @property
+    def domains_of_polarization(self) -> Domains | None:
+        """Walls and vortices as the polarization has them, where that is the displacement times a number: where the
+        number is negative, vortices run the other way. None where it is a sum over more columns."""
+        moved, polar = self.displacement, self.polarization
+        if self.domains is None or moved is None or polar is None or self.polarization_model == "full":
+            return None
+        against = float(np.nansum(moved.uv * polar.uv)) < 0
+        return self.domains.reversed if against else self.domains
+
+    @property
     def vacancy_windows_nm(self) -> tuple[tuple[float, float], ...]:
         """Each run of layers that are rich in vacancies: distances from the interface at which it begins and ends, half
         a layer beyond its outermost and its innermost plane."""

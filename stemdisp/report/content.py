@@ -16,6 +16,7 @@ from ..io.summary import mean_displacement
 from ..io.text import one_line
 from ..model.analysis import Analysis
 from ..model.quality import Check
+from .domains import tables_of_domains
 from .words import (
     JOIN,
     NOTHING,
@@ -274,6 +275,7 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
         + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None]
         + ([EXTERNAL] if any(one.covered.any() for one in analysis.external) else []),
         "pictures": pictures(figures),
+        "domains": tables_of_domains(analysis),
         "tables": tables_of_layers(analysis),
         "checks": checks(analysis),
         "flags": flags(analysis),

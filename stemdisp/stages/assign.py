@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ..errors import StageError
 from ..fitting.contrast import amplitudes
-from ..fitting.grid import Grid, distinct, means
+from ..fitting.grid import Grid, distinct, means, usual
+from ..fitting.onward import FEWEST, onward
+from ..fitting.peaks import finite, local_maxima
 from ..fitting.walk import walk
 from ..flags import Flag
 from ..model.columns import Columns
@@ -42,6 +44,10 @@ DARK = 0.2
 RIM_SHARE, RIM_CONTRAST = 0.8, 0.7
 """A rim of weak columns is real if this share of them shows its contrast, and their median reaches this much of the
 usual."""
+
+FAINTEST, SMOOTHING = 0.12, 0.14
+"""Height over its surroundings, in parts of the tallest, of a spot that may be a column of a fainter crystal, and
+smoothing in shortest lattice vectors that it is looked for with."""
 
 FAINT = 0.08
 """Sites fainter than this share of the brightest cannot be judged one by one; at the rim they are listed only when
@@ -107,6 +113,7 @@ def assign(peaks: Columns, lattice: Lattice, signal: Signal, recipe: AssignSecti
         )
     ny, nx = signal.image.shape
     anchors = _fill_holes(_Anchors.fitted(found.hk, peaks.xy[found.row]))
+    anchors = _over_fainter_rows(anchors, lattice, signal, tolerance / 2)
     anchors = _to_the_frame(anchors, lattice, signal)
     parts = [_candidates(anchors, lattice, site, brightest, (ny, nx)) for site in range(len(motif.sites))]
     site = np.concatenate([np.full(len(hk), s) for s, (hk, _, _) in enumerate(parts)])
@@ -149,6 +156,22 @@ def _fill_holes(anchors: _Anchors) -> _Anchors:
     last[index[order]] = order
     xy = np.mean([anchors.xy[end] + (hk - anchors.hk[end]) @ anchors.cell for end in pairs[last].T], axis=0)
     return anchors.joined(hk, xy)
+
+
+def _over_fainter_rows(anchors: _Anchors, lattice: Lattice, signal: Signal, tolerance: float) -> _Anchors:
+    """Add rows of columns that are fainter than what was looked for, as those of another crystal in the same lattice."""
+    ny, nx = signal.image.shape
+    short = float(np.linalg.norm(lattice.cell, axis=1).min())
+    frame = np.array([[0, 0], [nx - 1, ny - 1]]) + 0.5 * short * np.array([[1], [-1]])
+    steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+    beside = (anchors.xy[:, None] + steps @ anchors.cell).reshape(-1, 2)
+    free = Grid.of(anchors.hk).at((anchors.hk[:, None] + steps).reshape(-1, 2)) < 0
+    if (free & ((beside > frame[0]) & (beside < frame[1])).all(axis=1)).sum() < FEWEST:
+        return anchors
+    image = signal.contrast * finite(signal.image)
+    spots, _ = local_maxima(image, 0.5 * short, max(0.7, SMOOTHING * short), FAINTEST)
+    hk, xy = onward(anchors.hk, anchors.xy, anchors.cell, spots, tolerance, frame)
+    return _fill_holes(anchors.joined(hk, xy)) if len(hk) else anchors
 
 
 def _inside(xy: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -221,15 +244,18 @@ def _shown(hk: Ints, xy: Floats, site: Ints, around: Ints, lattice: Lattice, sig
     listed = np.ones(len(xy), dtype=bool)
     if not (around == RIM).any():
         return listed
-    usual, typical = np.full(len(strength), np.inf), _typical(xy, site, around)
+    typical = _typical(xy, site, around)
     wanted = np.isin(np.arange(len(xy)), np.concatenate([*rims, *typical.values()]))
-    for rim, cut in zip(rims, cuts, strict=True):
+    for s, (rim, cut) in enumerate(zip(rims, cuts, strict=True)):
         wanted[cut] = _beside(hk[cut], hk[rim])
+        near = np.flatnonzero((site == s) & (around == ALL))
+        wanted[near] |= _beside(hk[near], hk[rim])
     sigma = TYPICAL_SIGMA_A * 100 / float(lattice.scale_pm.mean())
     contrast = signal.contrast * amplitudes(signal.image, xy, sigma, wanted)
+    relative = np.full(len(xy), np.nan)
     for s, rows in typical.items():
-        usual[s] = np.median(contrast[rows])
-    relative = contrast / usual[site]
+        own = np.flatnonzero((site == s) & wanted)
+        relative[own] = contrast[own] / usual(contrast[own], hk[own], float(np.median(contrast[rows])))
     faint = strength[site] < FAINT
     listed = (around != RIM) | (~faint & (relative >= EVIDENCE))
     for weak in np.flatnonzero(strength < 1):

@@ -13,8 +13,11 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from ..errors import StageError
+from ..errors import StageError
 from ..fitting.curve import dividing_curve
 from ..fitting.grid import Grid, scatter
+from ..fitting.planes import jumps_between_planes
 from ..fitting.step import Step, find_step
 from ..flags import usable
 from ..model.cells import UnitCells
@@ -28,6 +31,12 @@ Ints = NDArray[np.int64]
 
 LEAST_JUMP = {"intensity": 0.05, "intensity ratio": 0.1, "area of the cell": 0.006}
 """Relative jump of each that is more than an image does by itself."""
+
+PLAIN_JUMP = {"intensity": 0.2, "intensity ratio": 0.3}
+"""Jumps of the logarithms between three planes and the next three that are another crystal without further proof."""
+
+PLANES = np.array([(1, 0), (0, 1), (1, 1), (1, -1)])
+"""Planes of the lattice that layers of a superlattice follow."""
 
 ABOVE_SCATTER = 0.35
 """Jump over the scatter from cell to cell: less is seen in no image."""
@@ -61,11 +70,17 @@ def boundary(columns: Columns, cells: UnitCells, lattice: Lattice, pixel_size: P
     -------
     Edge | None
         Its normal points away from the larger part; None where nothing jumps.
+
+    Raises
+    ------
+    StageError
+        Brightness jumps at several parallel lines, as in a superlattice: layers are counted from one.
     """
     values, names = _quantities(columns, cells, pixel_size)
     known = np.isfinite(values).all(axis=1) & cells.complete
     if known.sum() < FEWEST_CELLS or not names:
         return None
+    _one_only(values[known], names, cells.hk[known], lattice, pixel_size)
     xy, values = cells.xy[known] * pixel_size.xy_pm, values[known]
     noise = scatter(values, cells.hk[known])
     if not (noise > 0).all():
@@ -104,6 +119,27 @@ def _quantities(columns: Columns, cells: UnitCells, pixel_size: PixelSize) -> tu
         }
     shown = {name: value for name, value in found.items() if np.isfinite(value).sum() >= FEWEST_CELLS}
     return np.stack(list(shown.values()), axis=1) if shown else np.zeros((len(cells), 0)), list(shown)
+
+
+def _one_only(values: Floats, names: list[str], hk: Ints, lattice: Lattice, pixel_size: PixelSize) -> None:
+    """Raises StageError where brightness or the ratio of sites jumps between planes at more than one place."""
+    told = [names.index(name) for name in PLAIN_JUMP if name in names]
+    least = np.array([PLAIN_JUMP[names[i]] for i in told])
+    reciprocal = np.linalg.inv(lattice.cell * pixel_size.xy_pm)
+    most: tuple[Floats, float] = (np.zeros(0), 0.0)
+    for rows in PLANES:
+        places = jumps_between_planes(hk @ rows, values[:, told], least)
+        if len(places) > len(most[0]):
+            most = places, float(1 / np.linalg.norm(reciprocal @ rows))
+    if len(most[0]) < 2:
+        return
+    apart = sorted(np.diff(most[0]) * most[1] / 1000)
+    far = f"{apart[0]:.1f}" if apart[-1] - apart[0] < 0.05 else f"{apart[0]:.1f} to {apart[-1]:.1f}"
+    material = lattice.motif.material.name
+    raise StageError(
+        f"{len(most[0])} boundaries between crystals that share the lattice are seen, {far} nm apart, and nothing says "
+        f"which one to count from; draw it. What is said of polarization is that of {material} in all of them"
+    )
 
 
 def _area(xy: Floats, hk: Ints) -> Floats:
