@@ -19,8 +19,17 @@ from .scene import Dose, Edge, Look, Scan, Scene, SignalName, Stack, Truth, View
 from .specimen import WINDOW, Specimen, build_specimen, contrast, displacement_pm, origin, outward
 
 __all__ = [
-    *("Dose", "Edge", "Look", "Motion", "Scan", "Scene", "Stack", "Truth", "View"),
-    *("simulate", "simulate_frames"),
+    "Dose",
+    "Edge",
+    "Look",
+    "Motion",
+    "Scan",
+    "Scene",
+    "Stack",
+    "Truth",
+    "View",
+    "simulate",
+    "simulate_frames",
 ]
 
 Floats = NDArray[np.float64]

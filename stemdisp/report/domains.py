@@ -83,8 +83,8 @@ def _walls_sentence(walls: tuple[Wall, ...]) -> str:
         by = angles[0] if len(angles) == 1 else f"{angles[0]} to {angles[-1]}"
         kinds.append(f"{count(len(turned), 'wall')} at which the displacement turns by {by}°")
     return (
-        f"There {'is' if len(walls) == 1 else 'are'} {' and '.join(kinds)}; the error of a position is that of its mean "
-        "along the normal, and the width w that of tanh(distance / w)."
+        f"There {'is' if len(walls) == 1 else 'are'} {' and '.join(kinds)}; the error of a position is that of its "
+        "mean along the normal, and the width w that of tanh(distance / w)."
     )
 
 

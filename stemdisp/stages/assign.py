@@ -15,7 +15,7 @@ from ..errors import StageError
 from ..fitting.contrast import amplitudes
 from ..fitting.grid import Grid, distinct, means, usual
 from ..fitting.onward import FEWEST, onward
-from ..fitting.peaks import finite, local_maxima
+from ..fitting.peaks import Terms, finite, summits, tall_enough
 from ..fitting.walk import walk
 from ..flags import Flag
 from ..model.columns import Columns
@@ -159,7 +159,7 @@ def _fill_holes(anchors: _Anchors) -> _Anchors:
 
 
 def _over_fainter_rows(anchors: _Anchors, lattice: Lattice, signal: Signal, tolerance: float) -> _Anchors:
-    """Add rows of columns that are fainter than what was looked for, as those of another crystal in the same lattice."""
+    """Add rows of columns that are fainter than what was looked for, as of another crystal in the same lattice."""
     ny, nx = signal.image.shape
     short = float(np.linalg.norm(lattice.cell, axis=1).min())
     frame = np.array([[0, 0], [nx - 1, ny - 1]]) + 0.5 * short * np.array([[1], [-1]])
@@ -169,7 +169,8 @@ def _over_fainter_rows(anchors: _Anchors, lattice: Lattice, signal: Signal, tole
     if (free & ((beside > frame[0]) & (beside < frame[1])).all(axis=1)).sum() < FEWEST:
         return anchors
     image = signal.contrast * finite(signal.image)
-    spots, _ = local_maxima(image, 0.5 * short, max(0.7, SMOOTHING * short), FAINTEST)
+    spots, heights = summits(Terms.of(image), 0.5 * short, max(0.7, SMOOTHING * short))
+    spots = spots[tall_enough(heights, FAINTEST)]
     hk, xy = onward(anchors.hk, anchors.xy, anchors.cell, spots, tolerance, frame)
     return _fill_holes(anchors.joined(hk, xy)) if len(hk) else anchors
 

@@ -36,7 +36,7 @@ AROUND_VORTEX = 4.0
 """Cells around a vortex in which no turn counts as a wall."""
 
 STEEP_ENOUGH = 0.7
-"""Cells from row to row that a wall may shift by for its rows to tell it, at most about one more than the other rows'."""
+"""Cells from row to row that a wall may shift by for its rows to tell it, about one more than those of the other."""
 
 SAME_WALL, IN_LINE = 2.0, 0.94
 """Cells within which walls that rows along h and along k cross are one, and cosine of the angle up to which pieces of
@@ -53,8 +53,8 @@ PM_PER_NM = 1000.0
 
 SENTENCE = (
     "walls and vortices are looked for in means over a cell and its eight neighbours, where these are longer than "
-    f"{ABOVE:g} standard errors; a uniform displacement that was not subtracted shifts both, and changes by how much the "
-    "displacement turns at a wall"
+    f"{ABOVE:g} standard errors; a uniform displacement that was not subtracted shifts both, and changes by how much "
+    "the displacement turns at a wall"
 )
 
 

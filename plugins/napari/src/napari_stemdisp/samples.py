@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 from stemdisp import Scene, read, simulate
 from stemdisp.io.simulated import save_simulated
-from stemdisp.scene import Dose, Edge, Look, Motion, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Edge, Look, View
 
 from .reader import LayerData, layers_of
 
