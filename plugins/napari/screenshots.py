@@ -18,8 +18,6 @@ from PIL import Image as Picture
 from qtpy.QtWidgets import QApplication
 
 SIZE = (1366, 768)
-COLOURS = 160
-"""Of the palette: pictures of a README stay small."""
 
 
 def rest(seconds: float = 0.5) -> None:
@@ -42,7 +40,7 @@ def shoot(viewer: Viewer, path: Path) -> None:
     """Write the window as a PNG."""
     rest()
     shot = np.asarray(viewer.screenshot(canvas_only=False, flash=False))
-    Picture.fromarray(shot[..., :3]).quantize(COLOURS).save(path, optimize=True)
+    Picture.fromarray(shot[..., :3]).save(path, optimize=True)
     print(path)
 
 

@@ -200,7 +200,7 @@ def draw_marks(keeper: Keeper, analysis: Analysis, chosen: Mask) -> None:
     spacing = cell_spacing_px(analysis.displacement)
 
     def make() -> Points:
-        style = {"face_color": "transparent", "border_color": MARK_COLOUR, "border_width": 0.12}
+        style = {"face_color": "transparent", "border_color": MARK_COLOUR, "border_width": 0.06}
         return _points(analysis.micrograph, "chosen cells", **style)
 
     def update(layer: Points) -> None:

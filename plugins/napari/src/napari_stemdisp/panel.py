@@ -26,6 +26,7 @@ from stemdisp.batch.run import sentence_of
 from .adopt import adopted, fits
 from .canvas import Canvas
 from .export_box import ExportBox
+from .layers import micrograph_of
 from .preview import LivePreview
 from .reassign_box import ReassignBox
 from .results import Results
@@ -35,6 +36,9 @@ from .step_forms import fill
 from .steps import BY_KEY, STEPS, step_of
 from .view_box import ViewBox
 from .worker import Runner, Work
+
+SHARES = (380, 320)
+"""Heights of the steps and of the results, to begin with."""
 
 COLOURS = {"error": "#E05252", "warning": "#D9922E", "info": ""}
 
@@ -99,8 +103,7 @@ class Panel(QWidget):
         splitter = QSplitter(Qt.Orientation.Vertical, self)
         splitter.addWidget(scroll)
         splitter.addWidget(self.results)
-        splitter.setStretchFactor(0, 3)
-        splitter.setStretchFactor(1, 2)
+        splitter.setSizes([SHARES[0], SHARES[1]])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.images)
@@ -154,8 +157,8 @@ class Panel(QWidget):
         self._offered = list(found.values())
         present = self.images.currentText()
         self.images.clear()
-        self.images.addItems([layer.name for layer in self._offered] or ["no image is open"])
-        names = [layer.name for layer in self._offered]
+        names = [_name(layer) for layer in self._offered]
+        self.images.addItems(names or ["no image is open"])
         if present in names:
             self.images.setCurrentIndex(names.index(present))
         if self._offered and self.session.micrograph is None:
@@ -337,3 +340,9 @@ class Panel(QWidget):
         self.viewer.layers.events.inserted.disconnect(self._list_images)
         self.viewer.layers.events.removed.disconnect(self._list_images)
         super().closeEvent(event)
+
+
+def _name(layer: Image) -> str:
+    """The name of a layer's micrograph, or its own."""
+    known = micrograph_of(layer)
+    return layer.name if known is None else known.name

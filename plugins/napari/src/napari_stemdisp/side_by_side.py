@@ -37,7 +37,8 @@ class SideBySide:
         with keeper.silence():
             for layer in rest:
                 layer.visible = False
-            for number, layer in enumerate([*rest, *tiles[1], *tiles[0]]):
+            # Tiles are counted from the bottom, hidden layers too.
+            for number, layer in enumerate([*tiles[0], *tiles[1], *rest]):
                 viewer.layers.move(viewer.layers.index(layer), number)
         for layer in (*tiles[0], *tiles[1]):
             layer.visible = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal, SignalInstance
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from .session import State
 from .steps import Step
@@ -24,6 +24,7 @@ class StepBox(QWidget):
 
     def __init__(self, number: int, step: Step, parent: QWidget) -> None:
         super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.step, self._number = step, number
         self._shown: tuple[State, str] = ("empty", "")
         self.title = QPushButton(self)
