@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import accuracy
 import crystals
 import engine
+import interactive
 import interfaces
 import maps
 import multislice_layers_table
@@ -356,7 +357,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     began = time.process_time()
     parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, others, robustness)
-    for part in (*parts, speed, engines, large):
+    for part in (*parts, speed, interactive.interactive, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
