@@ -25,6 +25,7 @@ from .model.columns import Columns
 from .model.kept import Usual
 from .model.lattice import Lattice
 from .model.micrograph import Signal
+from .pulse import beat
 from .recipe import RefineSection
 
 Floats = NDArray[np.float64]
@@ -91,7 +92,9 @@ def measured(
     again = np.flatnonzero((strength < 1) & joint.state.free[:n] & ~placed)
     window = max(scale * recipe.weak_window, WINDOW_WIDTHS * float(np.exp(joint.state.shape.log_sigma).max()))
     local = _refit(problem, joint, again, window, recipe, device, ridge=None if usual is None else usual.ridge)
+    beat()
     table = _table(signal, columns, problem, joint, again, local, device)
+    beat()
     if usual is None:
         usual = Usual(local.ridge, _heights(signal, table), _shoulders(signal, table, lattice, problem, joint))
     moving = joint.moving[:n].copy()

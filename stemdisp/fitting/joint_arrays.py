@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..pulse import beat
 from .engine import Gradient, Known, Steps
 from .normal import Factor, Normal, NormalEquations
 from .problem import FAINTEST, Problem, State, variance_model
@@ -125,6 +126,7 @@ class ArraySums:
         grid = self.grid(stride)
         total = grid.equations.empty()
         for number in range(len(grid.chunks)):
+            beat()
             self._add(total, grid, number, state, curvature)
         return total if stride == 1 else total.scaled(float(stride**2))
 
@@ -133,6 +135,7 @@ class ArraySums:
         xp = self.device.xp
         rest, weight = xp.zeros(self.mask.shape), xp.zeros(self.mask.shape)
         for chunk in self.grid(1).chunks:
+            beat()
             seen, inside = self._see(chunk, state), chunk.inside
             weight[chunk.pixels[inside]] = seen.weight[inside]
             rest[chunk.pixels[inside]] = (seen.residual / xp.maximum(seen.weight, 1e-300))[inside]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import Device
+from ..pulse import beat
 from .cutouts import HEIGHT, LEVEL, SLOPE_X, SLOPE_Y, A, B, C, Windows, X, Y, cut
 
 if TYPE_CHECKING:
@@ -375,6 +376,7 @@ def fit(
     pixels, weights = device.up(image), None if weight is None else device.up(weight)
     batch = max(1, BATCH_BYTES // (8 * 30 * search.size**2))
     for low in range(0, n, batch):
+        beat()
         rows = slice(low, min(low + batch, n))
         windows, middle = cut(pixels, weights, starts, rows, model, search, device.xp)
         with np.errstate(all="ignore"):

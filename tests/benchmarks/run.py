@@ -26,6 +26,7 @@ import accuracy
 import crystals
 import distortions
 import engine
+import interactive
 import interfaces
 import maps
 import multislice_layers_table
@@ -358,7 +359,7 @@ def main() -> None:
     began = time.process_time()
     parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, distortions.distortions)
     parts = (*parts, others, robustness)
-    for part in (*parts, speed, engines, large):
+    for part in (*parts, speed, interactive.interactive, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 

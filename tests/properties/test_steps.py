@@ -114,7 +114,7 @@ def test_later_stages_of_a_stopped_run_do_not_count() -> None:
     _assert_same(stemdisp.analyse(image(), recipe, start=part), stemdisp.analyse(image(), recipe))
 
 
-@pytest.mark.parametrize("stage", ["find", "assign", "refine", "interface"])
+@pytest.mark.parametrize("stage", ["find", "assign", "refine"])
 def test_a_listener_stops_a_run_in_the_middle(stage: str) -> None:
     """What was known stays known, and the next run gives the numbers that it ever gave."""
     known: list[tuple[str, Analysis]] = []

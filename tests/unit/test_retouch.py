@@ -63,7 +63,7 @@ def row_of(site: str, number: int = 0) -> int:
     columns = columns_of(finished())
     rows = np.flatnonzero(columns.of_site(site) & columns.usable)
     away = np.hypot(*(columns.xy[rows] - columns.xy.mean(axis=0)).T)
-    return int(rows[np.argsort(away)[number]])
+    return int(rows[np.argsort(away)[number % len(rows)]])
 
 
 def move(row: int, by: tuple[float, float]) -> EditEntry:
