@@ -27,8 +27,8 @@ def _affine() -> Table:
         *("with correct = affine (pm)", "largest change (pm)"),
     )
     note = (
-        "KTaO3, K displaced by (15, -10) pm, 20000 counts, 40 A, disorder of 2 pm. True displacements are those off the "
-        "ideal lattice, turned by the rotation in the distortion, which nobody can tell from how the crystal lies."
+        "KTaO3, K displaced by (15, -10) pm, 20000 counts, 40 A, disorder of 2 pm. True displacements are those off "
+        "the ideal lattice, turned by the rotation in the distortion, which nobody can tell from how the crystal lies."
     )
     return Table("Affine distortion of the scan", head, rows, note)
 
@@ -57,8 +57,8 @@ def _jitter() -> Table:
         *("below an edge along the rows (pm)", "a cell keeps (pm)"),
     )
     note = (
-        "2000 counts, 400 rows at 0.1 A; at the edge K is displaced by 26 pm, which decays from layer to layer. Where no "
-        "jitter is seen, a cell keeps no more than the limit."
+        "2000 counts, 400 rows at 0.1 A; at the edge K is displaced by 26 pm, which decays from layer to layer. Where "
+        "no jitter is seen, a cell keeps no more than the limit."
     )
     return Table("Jitter of rows", head, rows, note)
 
