@@ -32,6 +32,10 @@ DRIFT_LEVEL, DRIFT_LEAST_PM = 0.01, 0.01
 """Probability by chance below which a bend counts as seen, and what it must have at least: images without any noise
 have rounding errors."""
 
+JITTER_LEAST_PM = 0.3
+"""Jitter below which none is claimed: below edges along the rows, where all columns of a row have the same faint
+neighbours, 0.14 pm come out where there is none."""
+
 MOST_COLUMNS = 4000
 """Of more columns so many, spread over the crystal, tell the jitter of rows."""
 
@@ -231,15 +235,16 @@ def _jitter(
         return []
     found, pm = jitter(seen, signal.image.shape[0]), float(pixel_size.x_pm)
     cell, mean = _kept(columns, cells, counted=counted, layer=layer)
-    size = found.rms if found.seen else found.upper
-    what = f"{found.rms * pm:.2f} +- {found.std * pm:.2g} pm" if found.seen else f"below {found.upper * pm:.2g} pm"
+    sure = found.seen and found.rms * pm > JITTER_LEAST_PM
+    size = found.rms if sure else found.upper
+    what = f"{found.rms * pm:.2f} +- {found.std * pm:.2g} pm" if sure else f"below {found.upper * pm:.2g} pm"
     sentence = f"rows are shifted at random by {what} rms (by how {found.rows} rows of {brightest} columns lie)"
     effect = None if cell is None else cell * size * pm
     if effect is not None:
         sentence += f"; as columns average it over their rows, a cell keeps {effect:.2g} pm of it"
     if mean is not None:
         sentence += f" and the mean of a layer {mean * size * pm:.2g} pm"
-    warn = bool(found.seen and effect is not None and effect > LARGE_PM)
+    warn = bool(sure and effect is not None and effect > LARGE_PM)
     return [Check("row_jitter", found.rms * pm, found.std * pm, "pm", sentence, warn, effect)]
 
 

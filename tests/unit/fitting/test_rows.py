@@ -43,7 +43,7 @@ def test_a_jitter_comes_back_with_its_error(rms: float, turn: float) -> None:
 
 
 def test_a_profile_that_is_not_the_columns_own_changes_little() -> None:
-    """A width that is off by a tenth would make 20 % of the jitter; the rest comes from other rows in the window."""
+    """A width off by a tenth would make 20 % of the jitter; the rest comes from other rows in the window."""
     found = [measured(*image(0.1, 1), width=width).rms for width in (4.5, 5.0, 5.5)]
     assert found == pytest.approx([found[1]] * 3, rel=0.05)
 
