@@ -25,7 +25,7 @@ FLOORS = (
     ("dipole", "direction", "polarization_section", "profile_entry", "structure"),
     ("recipe",),
     ("model",),
-    ("scene",),
+    ("focus", "scene"),
     ("interop", "io", "specimen", "stages"),
     ("bound", "figures", "pipeline", "synthetic"),
     ("doctor", "options", "report"),

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import CPU, Device
+from ..fitting.absorbed import Crystal, undone
 from ..fitting.adapt import Adapted, adapted
 from ..fitting.discs import disc_sums
+from ..fitting.ellipses import Ellipses, fit_ellipses
 from ..fitting.joint import JointFit, fit, initial_state
 from ..fitting.local import LocalFit, LocalProblem, fit_windows
 from ..fitting.problem import POISSON, UNIFORM, Problem, State, background_at, confined
@@ -26,7 +28,6 @@ from ..fitting.resolve import resolved
 from ..fitting.saturation import saturated
 from ..fitting.surround import inside_share, leaders_of, phantoms
 from ..fitting.width import steepest
-from ..fitting.window import LARGEST, ColumnModel, Search, fit_columns, round_starts
 from ..flags import Flag
 from ..model.columns import Columns
 from ..model.fit import Fit
@@ -150,10 +151,8 @@ def refine(
     flags = _flags(signal, table, problem, lattice, joint.runaway[:n], moving)
     flags = flags | np.where(joint.beforehand[:n] > MOSTLY_KNOWN, int(Flag.HELD), 0)
     shoulder = _shoulders(signal, table.replace(flags=flags), lattice, problem, joint) & problem.free[:n] & ~placed
-    return table.replace(
-        flags=flags | np.where(shoulder, int(Flag.UNRESOLVED), 0),
-        xy_sys=_elsewhere(table, problem, joint, again, device),
-        fits=(_fit(found, excluded),),
+    return _alone(table, lattice, problem, joint, again, device).replace(
+        flags=flags | np.where(shoulder, int(Flag.UNRESOLVED), 0), fits=(_fit(found, excluded),)
     )
 
 
@@ -181,23 +180,23 @@ def _fit(found: Adapted, excluded: int) -> Fit:
     )
 
 
-def _elsewhere(columns: Columns, problem: Problem, joint: JointFit, again: Ints, device: Device) -> Floats:
-    """(N, 2) px from each column's position to where another model has it: weak columns in the joint fit, all others as
-    an ellipse of their own on a slope, in a window of the image without their neighbours."""
+def _alone(
+    columns: Columns, lattice: Lattice, problem: Problem, joint: JointFit, again: Ints, device: Device
+) -> Columns:
+    """Columns with what a second fit says of each alone: moments as an ellipse of its own, and how far from its
+    position another model has it. That is the joint fit for weak columns, the ellipse for all others."""
     n = len(columns)
-    away = np.full((n, 2), np.nan)
+    away, moments, covariance = np.full((n, 2), np.nan), np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
     away[again] = joint.state.xy[again] - columns.xy[again]
     others = np.setdiff1d(np.flatnonzero(problem.free[:n]), again)
-    if len(others):
-        sigma = np.exp(joint.state.shape.log_sigma)[problem.group[others]]
-        starts = round_starts(columns.xy[others], sigma, 2 * sigma)
-        radius = WINDOW_WIDTHS * float(sigma.max())
-        search = Search(size=min(2 * int(np.ceil(radius)) + 1, LARGEST), radius=radius)
-        model = ColumnModel("elliptical", plane=True)
-        starts = replace(starts, own=joint.state.amplitude[others])
-        own = fit_columns(joint.rest, starts, model, search, weight=joint.weight, device=device)
-        away[others] = np.where(own.converged[:, None], own.xy - columns.xy[others], np.nan)
-    return away
+    for rows in (others, again):
+        own = fit_ellipses(problem, joint, rows, device)
+        moments[rows], covariance[rows] = own.moments, own.covariance
+        if rows is others:
+            away[rows] = own.xy - columns.xy[rows]
+    crystal = Crystal(lattice.cell, lattice.motif.fractions @ lattice.cell, columns.site, columns.hk)
+    own = undone(Ellipses(columns.xy, moments, covariance), problem, joint, crystal)
+    return columns.replace(xy_sys=away, moments=own.moments, moments_cov=own.covariance)
 
 
 def _width(signal: Signal, columns: Columns, lattice: Lattice) -> float:
