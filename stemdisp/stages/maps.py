@@ -221,7 +221,8 @@ def _ellipticity(
             unsure[cells.reference[cells.reference >= 0]],
         ),
     ):
-        known, each = np.isfinite(value).all(axis=1), single[np.isfinite(single)]
+        known: Mask = np.asarray(np.isfinite(value).all(axis=1))
+        each = single[np.isfinite(single)]
         usual_std = float(np.median(each)) if len(each) else np.inf
         if not known.any() or usual_std > UNSURE:
             why = "are too faint" if np.isfinite(usual_std) else "have no shape of their own"
