@@ -6,20 +6,19 @@ says how far another model would place them elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .backend import CPU, Device
+from .fitting.absorbed import Crystal, undone
 from .fitting.discs import disc_sums
+from .fitting.ellipses import Ellipses, fit_ellipses
 from .fitting.grid import usual as usual_around
 from .fitting.joint import JointFit
 from .fitting.local import LocalFit, LocalProblem, fit_windows
 from .fitting.problem import Problem, background_at
 from .fitting.resolve import resolved
 from .fitting.surround import inside_share
-from .fitting.window import LARGEST, ColumnModel, Search, fit_columns, round_starts
 from .flags import Flag
 from .model.columns import Columns
 from .model.kept import Usual
@@ -95,6 +94,7 @@ def measured(
     beat()
     table = _table(signal, columns, problem, joint, again, local, device)
     beat()
+    whole = usual is None
     if usual is None:
         usual = Usual(local.ridge, _heights(signal, table), _shoulders(signal, table, lattice, problem, joint))
     moving = joint.moving[:n].copy()
@@ -102,8 +102,8 @@ def measured(
     flags = _flags(signal, table, problem, lattice, joint.runaway[:n], moving, usual.height)
     flags = flags | np.where(joint.beforehand[:n] > MOSTLY_KNOWN, int(Flag.HELD), 0)
     shoulder = usual.shoulder[table.site] & problem.free[:n] & ~placed
-    flags = flags | np.where(shoulder, int(Flag.UNRESOLVED), 0)
-    return table.replace(flags=flags, xy_sys=_elsewhere(table, problem, joint, again, device)), usual
+    table = table.replace(flags=flags | np.where(shoulder, int(Flag.UNRESOLVED), 0))
+    return _alone(table, lattice, problem, joint, again, device, all_of_it=whole), usual
 
 
 def framed(signal: Signal, xy: Floats, lattice: Lattice) -> NDArray[np.bool_]:
@@ -129,23 +129,36 @@ def _heights(signal: Signal, columns: Columns) -> Floats:
     return found
 
 
-def _elsewhere(columns: Columns, problem: Problem, joint: JointFit, again: Ints, device: Device) -> Floats:
-    """(N, 2) px from each column's position to where another model has it: weak columns in the joint fit, all others as
-    an ellipse of their own on a slope, in a window of the image without their neighbours."""
+def _alone(
+    columns: Columns,
+    lattice: Lattice,
+    problem: Problem,
+    joint: JointFit,
+    again: Ints,
+    device: Device,
+    *,
+    all_of_it: bool,
+) -> Columns:
+    """Columns with what a second fit says of each alone: moments as an ellipse of its own, and how far from its
+    position another model has it. That is the joint fit for weak columns, the ellipse for all others.
+
+    What neighbours take of an ellipse is undone; without ``all_of_it``, all columns of an image, there are no moments.
+    """
     n = len(columns)
-    away = np.full((n, 2), np.nan)
+    away, moments, covariance = np.full((n, 2), np.nan), np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
     away[again] = joint.state.xy[again] - columns.xy[again]
     others = np.setdiff1d(np.flatnonzero(problem.free[:n]), again)
-    if len(others):
-        sigma = np.exp(joint.state.shape.log_sigma)[problem.group[others]]
-        starts = round_starts(columns.xy[others], sigma, 2 * sigma)
-        radius = WINDOW_WIDTHS * float(sigma.max())
-        search = Search(size=min(2 * int(np.ceil(radius)) + 1, LARGEST), radius=radius)
-        model = ColumnModel("elliptical", plane=True)
-        starts = replace(starts, own=joint.state.amplitude[others])
-        own = fit_columns(joint.rest, starts, model, search, weight=joint.weight, device=device)
-        away[others] = np.where(own.converged[:, None], own.xy - columns.xy[others], np.nan)
-    return away
+    for rows in (others, again) if all_of_it else (others,):
+        own = fit_ellipses(problem, joint, rows, device)
+        moments[rows], covariance[rows] = own.moments, own.covariance
+        if rows is others:
+            away[rows] = own.xy - columns.xy[rows]
+        beat()
+    if not all_of_it:
+        return columns.replace(xy_sys=away)
+    crystal = Crystal(lattice.cell, lattice.motif.fractions @ lattice.cell, columns.site, columns.hk)
+    own = undone(Ellipses(columns.xy, moments, covariance), problem, joint, crystal)
+    return columns.replace(xy_sys=away, moments=own.moments, moments_cov=own.covariance)
 
 
 def _shoulders(

@@ -44,6 +44,11 @@ class Look:
     ``Motif.contrast`` expects in HAADF, ``abf_amplitude`` in ABF; ``sigma_A`` replaces single widths (else 0.50 A for
     the brightest site, 0.55 A for the others). The profile is (1 - tail) G(sigma) + tail G(tail_ratio sigma), G of
     height 1. The scatters are relative standard deviations of single columns.
+
+    ``ellipticity`` makes columns of a site ellipses with the same product of both widths s1 > s2: (s1 - s2) / (s1 + s2)
+    and the direction of the long axis in degrees, counter-clockwise as seen; where there are ``elliptical_layers``,
+    only those of these layers. ``width_trend`` is by how much of itself the width grows across the image, from left to
+    right and from top to bottom; it is as given in the middle.
     """
 
     amplitude: Mapping[str, float] = field(default_factory=dict)
@@ -53,6 +58,9 @@ class Look:
     tail_ratio: float = 2.2
     amplitude_scatter: float = 0.0
     width_scatter: float = 0.0
+    ellipticity: Mapping[str, Vector] = field(default_factory=dict)
+    elliptical_layers: tuple[int, ...] = ()
+    width_trend: Vector = (0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,9 +182,25 @@ class Scene:
             raise RecipeError(f"scene: frames = {self.dose.frames}: must be at least 1")
         beyond = self.edge.beyond_strength if self.edge is not None else {}
         second = self.stack.strength if self.stack is not None else {}
-        named = (self.look.amplitude, self.look.abf_amplitude, self.look.sigma_A, beyond, self.motion.site_pm, second)
+        look = self.look
+        named = (
+            look.amplitude,
+            look.abf_amplitude,
+            look.sigma_A,
+            look.ellipticity,
+            beyond,
+            self.motion.site_pm,
+            second,
+        )
         for name in (name for names in named for name in names):
             self.motif.site(name)
+        for name, (amount, _) in look.ellipticity.items():
+            if not 0 <= amount < 1:
+                raise RecipeError(f"scene: ellipticity of {name} = {amount:g}: must be at least 0 and below 1")
+        if np.abs(look.width_trend).sum() >= 2:
+            raise RecipeError(f"scene: width_trend = {look.width_trend}: columns at the rim would have no width")
+        if look.elliptical_layers and self.edge is None:
+            raise RecipeError("scene: elliptical_layers needs an edge to count layers from; give edge=Edge()")
         if self.motion.layers_pm and self.edge is None:
             raise RecipeError("scene: layers_pm needs an edge to count layers from; give edge=Edge()")
         if self.motion.pattern == "vortices" and self.stack is None:
@@ -256,7 +280,10 @@ class Truth:
     amplitude
         per signal, (N,) peak height in counts of one frame, negative in ABF, 0 for missing columns.
     sigma_A
-        (N,) width of the profile's core; ``tail`` and ``tail_ratio`` as in :class:`Look`.
+        (N,) width of the profile's core, the geometric mean of both where it is elliptical; ``tail`` and ``tail_ratio``
+        as in :class:`Look`.
+    ellipticity
+        (N, 2) (s1 - s2) / (s1 + s2) times (cos 2t, sin 2t), t = direction of the long axis as seen.
     to_pm
         (2, 2) undoes the scan but for its creep: a vector d in px is ``d @ to_pm`` in pm (right, down).
     tilt_px
@@ -283,6 +310,7 @@ class Truth:
     present: NDArray[np.bool_]
     amplitude: Mapping[str, Floats]
     sigma_A: Floats
+    ellipticity: Floats
     tail: float
     tail_ratio: float
     to_pm: Floats
@@ -314,7 +342,7 @@ class Truth:
 
     @property
     def metric(self) -> Floats:
-        """(2, 2) metric of the profile: G(s) = exp(-d metric d' / (2 s^2)) for d in px and s in angstrom."""
+        """(2, 2) metric of a round profile: G(s) = exp(-d metric d' / (2 s^2)) for d in px and s in angstrom."""
         return np.asarray(self.to_pm @ self.to_pm.T / 1e4)
 
     @property

@@ -46,6 +46,8 @@ class Specimen:
         (N,) factor on the site's peak height.
     sigma_A
         (N,) width of the profile's core.
+    ellipticity
+        (N, 2) (s1 - s2) / (s1 + s2) times (cos 2t, sin 2t), t = direction of the long axis as seen.
     """
 
     site: NDArray[np.int64]
@@ -56,6 +58,7 @@ class Specimen:
     jitter_pm: Floats
     strength: Floats
     sigma_A: Floats
+    ellipticity: Floats
 
     def take(self, rows: NDArray[np.bool_]) -> Specimen:
         """The columns chosen by a mask (N,)."""
@@ -68,6 +71,7 @@ class Specimen:
             jitter_pm=self.jitter_pm[rows],
             strength=self.strength[rows],
             sigma_A=self.sigma_A[rows],
+            ellipticity=self.ellipticity[rows],
         )
 
 
@@ -132,7 +136,15 @@ def build_specimen(scene: Scene) -> Specimen:
             strength[(site == scene.motif.site(name)) & second] *= factor
     present &= strength > 0
     columns = Specimen(
-        site=site, hk=hk, ideal=ideal, layer=layer, present=present, jitter_pm=jitter, strength=strength, sigma_A=sigma
+        site=site,
+        hk=hk,
+        ideal=ideal,
+        layer=layer,
+        present=present,
+        jitter_pm=jitter,
+        strength=strength,
+        sigma_A=sigma * _wider(scene, ideal),
+        ellipticity=_ellipticity(scene, site, layer),
     )
     return columns.take(inside)
 
@@ -162,6 +174,22 @@ def displacement_pm(scene: Scene, columns: Specimen) -> Floats:
         amount = np.exp(-layer / motion.decay_layers)[:, None] * [motion.normal_pm, motion.parallel_pm]
     moved[counted] += amount @ np.stack([normal, parallel])
     return np.asarray(moved)
+
+
+def _wider(scene: Scene, ideal: Floats) -> Floats:
+    """(N,) factor on the width of columns at places (N, 2): what changes across the image."""
+    ny, nx = scene.view.shape
+    return np.asarray(1 + ideal @ scene.to_px @ (np.array(scene.look.width_trend) / [nx, ny]))
+
+
+def _ellipticity(scene: Scene, site: NDArray[np.int64], layer: NDArray[np.int64]) -> Floats:
+    """(N, 2) ellipticity of columns as seen."""
+    found, chosen = np.zeros((len(site), 2)), scene.look.elliptical_layers
+    for name, (amount, direction_deg) in scene.look.ellipticity.items():
+        rows = (site == scene.motif.site(name)) & (np.isin(layer, chosen) if chosen else True)
+        twice = np.radians(2 * direction_deg)
+        found[rows] = amount * np.array([np.cos(twice), np.sin(twice)])
+    return found
 
 
 def _stream(scene: Scene, which: int) -> np.random.Generator:

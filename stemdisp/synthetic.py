@@ -63,29 +63,32 @@ def _stream(scene: Scene, which: int, part: int = 0) -> np.random.Generator:
 
 
 def _add_columns(image: Floats, xy: Floats, height: Floats, sigma: Floats, metric: Floats, shift: Floats) -> None:
-    """Add height exp(-d metric d' / (2 sigma^2)) at each of ``xy``; row y of ``image`` samples x + shift[y]."""
+    """Add height exp(-d metric d' / (2 sigma^2)) at each of ``xy`` (N, 2), with one ``metric`` (2, 2) or one for each
+    (N, 2, 2); row y of ``image`` samples x + shift[y]."""
     ny, nx = image.shape
-    slope = metric[0, 1] / metric[0, 0]
-    upright = metric[1, 1] - slope * metric[0, 1]
-    reach = WINDOW * sigma[:, None] * np.sqrt(np.diag(np.linalg.inv(metric)))
+    each = np.broadcast_to(metric, (len(xy), 2, 2))
+    level = each[:, 0, 0]
+    slope = each[:, 0, 1] / level
+    upright = each[:, 1, 1] - slope * each[:, 0, 1]
+    reach = WINDOW * sigma[:, None] * np.sqrt(np.linalg.inv(each)[:, [0, 1], [0, 1]])
     reach[:, 0] += np.abs(shift).max()
     low = np.maximum(np.ceil(xy - reach), 0).astype(int)
     high = np.minimum(np.floor(xy + reach) + 1, [nx, ny]).astype(int)
     drawn = np.flatnonzero((high > low).all(axis=1) & (height != 0))
     inverse = -0.5 / sigma**2
-    straight = slope == 0 and not shift.any()
+    straight = not slope.any() and not shift.any()
     for first in range(0, len(drawn), BATCH):
         rows = drawn[first : first + BATCH]
         inner = np.arange(int((high[rows] - low[rows]).max()))
         dx, dy = (low[rows, i, None] + inner - xy[rows, i, None] for i in (0, 1))
-        down = height[rows, None] * np.exp((inverse[rows] * upright)[:, None] * dy**2)
-        right = np.exp((inverse[rows] * metric[0, 0])[:, None] * dx**2) if straight else dx
-        for row, y_part, x_part, tilt in zip(rows, down, right, slope * dy, strict=True):
+        down = height[rows, None] * np.exp((inverse[rows] * upright[rows])[:, None] * dy**2)
+        right = np.exp((inverse[rows] * level[rows])[:, None] * dx**2) if straight else dx
+        for row, y_part, x_part, tilt in zip(rows, down, right, slope[rows, None] * dy, strict=True):
             (x0, y0), (x1, y1) = low[row].tolist(), high[row].tolist()
             across = x_part[: x1 - x0]
             if not straight:
                 sheared = across + (shift[y0:y1] + tilt[: y1 - y0])[:, None]
-                across = np.exp(inverse[row] * metric[0, 0] * sheared**2)
+                across = np.exp(inverse[row] * level[row] * sheared**2)
             image[y0:y1, x0:x1] += y_part[: y1 - y0, None] * across
 
 
@@ -171,7 +174,7 @@ def _tilt(scene: Scene, signal: SignalName, columns: Specimen) -> Floats:
 
 def _expected(scene: Scene, signal: SignalName, columns: Specimen, xy: Floats, frame: int) -> tuple[Floats, Floats]:
     """Expected counts (ny, nx) of one frame without and with the columns at ``xy``."""
-    look, metric = scene.look, scene.metric
+    look, metric = scene.look, _metrics(scene, columns)
     drift = _drift(scene)[frame]
     background = _background(scene, signal, drift)
     height = _heights(scene, signal, columns)
@@ -183,6 +186,17 @@ def _expected(scene: Scene, signal: SignalName, columns: Specimen, xy: Floats, f
     if look.tail > 0:
         _add_columns(image, place, look.tail * height, look.tail_ratio * columns.sigma_A, metric, shift)
     return background, np.maximum(image, 0)
+
+
+def _metrics(scene: Scene, columns: Specimen) -> Floats:
+    """(2, 2) metric that all columns have, or (N, 2, 2) where some are elliptical."""
+    if not columns.ellipticity.any():
+        return scene.metric
+    along, across = columns.ellipticity.T
+    size = along**2 + across**2
+    # Inverse second moments of an ellipse (x right, y down) of which both widths have the product 1.
+    form = np.array([[1 + size - 2 * along, 2 * across], [2 * across, 1 + size + 2 * along]]) / (1 - size)
+    return np.asarray(scene.to_pm @ form.transpose(2, 0, 1) @ scene.to_pm.T / 1e4)
 
 
 def _heights(scene: Scene, signal: SignalName, columns: Specimen) -> Floats:
@@ -228,6 +242,7 @@ def _truth(scene: Scene, columns: Specimen, drift: Floats) -> tuple[Truth, Float
         present=columns.present[inside],
         amplitude={s: _heights(scene, s, columns)[inside] for s in scene.signals},
         sigma_A=columns.sigma_A[inside],
+        ellipticity=columns.ellipticity[inside],
         tail=scene.look.tail,
         tail_ratio=scene.look.tail_ratio,
         to_pm=back,

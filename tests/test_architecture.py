@@ -25,7 +25,7 @@ FLOORS = (
     ("dipole", "direction", "motion", "polarization_section", "profile_entry", "structure"),
     ("recipe",),
     ("model",),
-    ("fitted", "scene"),
+    ("fitted", "focus", "scene"),
     ("edits", "interop", "io", "specimen", "stages"),
     ("positions",),
     ("bound", "figures", "patch", "pipeline", "synthetic"),

@@ -1,17 +1,20 @@
-"""Small maps of what the lattice says beside each other: strain, rotation, brightness, c/a, bonds."""
+"""Small maps of what the lattice says beside each other: strain, rotation, brightness, ellipticity, c/a, bonds."""
 
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..model.analysis import Analysis
+from ..model.fields import VectorField
 from ..model.maps import Maps
 from .components import Colours, draw_values
-from .style import DOUBLE_COLUMN_IN, aspect, draw_small_print, draw_title
-from .vectors import round_above
+from .style import DOUBLE_COLUMN_IN, MANY_MARKS, aspect, draw_small_print, draw_title
+from .vectors import cell_spacing_px, round_above
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +27,8 @@ PANELS = (
     ("rotation_deg", "rotation, counter-clockwise (°)"),
     ("moving_intensity", "intensity of {moving} over bulk"),
     ("reference_intensity", "intensity of {reference} over bulk"),
+    ("moving_ellipticity", "ellipticity of {moving} off bulk"),
+    ("reference_ellipticity", "ellipticity of {reference} off bulk"),
     ("c_over_a", "c/a"),
     ("bond_pm", "bonds to O (pm)"),
 )
@@ -37,6 +42,9 @@ SMALLEST = 1e-3
 
 TICKS = 4
 """Steps of a colour bar at most: more do not fit below a small map."""
+
+BAR_IN_CELLS = 0.75
+"""Length of the bar along a column's long axis in distances of neighbouring cells."""
 
 BESIDE = 3
 """Maps in a row."""
@@ -65,8 +73,31 @@ def _colours(name: str, label: str, values: Floats, maps: Maps) -> Colours:
     return Colours(label, max(round_above(np.abs(values[known] - middle)), SMALLEST), middle)
 
 
+def _draw_axes(ax: Axes, analysis: Analysis, field: VectorField, angle_deg: Floats) -> LineCollection:
+    """A bar along the long axis (degrees as seen) in every cell that has one."""
+    size = analysis.micrograph.pixel_size
+    px_per_pm = np.ones(2) if size is None else 1 / size.xy_pm
+    known = np.isfinite(angle_deg) & np.isfinite(field.xy).all(axis=1)
+    angle = np.radians(angle_deg[known])
+    along = np.column_stack([np.cos(angle), -np.sin(angle)]) * px_per_pm
+    along *= (BAR_IN_CELLS / 2 * cell_spacing_px(field) / np.linalg.norm(along, axis=1))[:, None]
+    middle = field.xy[known]
+    bars = LineCollection(
+        list(np.stack([middle - along, middle + along], axis=1)),
+        colors="black",
+        linewidths=0.7,
+        zorder=5,
+        rasterized=len(field) > MANY_MARKS,
+    )
+    ax.add_collection(bars, autolim=False)
+    return bars
+
+
 def compose_maps(analysis: Analysis) -> Figure | None:
-    """Maps of strain, rotation, intensities, and of c/a and bonds where they exist."""
+    """Maps of strain, rotation, intensities, and of ellipticity, c/a and bonds where they exist.
+
+    Bars show which way columns are elliptical, where that is told.
+    """
     maps, field = analysis.maps, analysis.displacement
     shown = [] if maps is None or analysis.cells is None else _shown(analysis, maps)
     if maps is None or field is None or not shown:
@@ -89,8 +120,10 @@ def compose_maps(analysis: Analysis) -> Figure | None:
             interface=analysis.interface,
             signal=analysis.position_signal,
         )
+        if name.endswith("ellipticity"):
+            _draw_axes(ax, analysis, field, maps.arrays()[f"{name}_deg"])
         if marks.colorbar is not None:
-            marks.colorbar.locator = MaxNLocator(TICKS)
+            marks.colorbar.locator = MaxNLocator(TICKS // 2 if name.endswith("ellipticity") else TICKS)
         ax.label_outer()
         if number + BESIDE >= len(shown):
             ax.tick_params(labelbottom=True)

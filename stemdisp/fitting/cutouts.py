@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 X, Y, A, B, C, HEIGHT, LEVEL, SLOPE_X, SLOPE_Y = range(9)
 """Columns of a place (n, 9): centre, shape, height and background."""
 
+RESULTS = 25
+"""Numbers that every engine gives back of a column, as kernel/window_tables.h lists them."""
+
 
 @dataclass(frozen=True)
 class Windows:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..backend import Device
 from ..errors import DeviceError
 from ..pulse import beat
+from .cutouts import RESULTS
 
 if TYPE_CHECKING:
     from .window import ColumnModel, Search, Starts
@@ -76,7 +77,7 @@ def fit_windows(
     search: Search,
     device: Device,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Results (n, 19) and reports (n, 3) of columns in windows, as the CPU's.
+    """Results (n, RESULTS) and reports (n, 3) of columns in windows, as the CPU's.
 
     Raises DeviceError, in one line, where the GPU's memory or its compiler does not do.
     """
@@ -110,7 +111,7 @@ def _fit(
     device: Device,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     xp, n = device.xp, len(starts.xy)
-    results, reports = xp.empty((n, 19)), xp.empty((n, 3), dtype=np.int32)
+    results, reports = xp.empty((n, RESULTS)), xp.empty((n, 3), dtype=np.int32)
     up = {
         "image": xp.asarray(image),
         "weight": None if weight is None else xp.asarray(weight),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..backend import CPU, Device
 from ..errors import DeviceError
+from .cutouts import RESULTS
 from .engine import built
 
 Floats = NDArray[np.float64]
@@ -173,6 +174,8 @@ class ColumnFits:
         (n, 3, 3) of (amplitude, x, y).
     background_variance
         (n, 3) of level and slopes.
+    shape_covariance
+        (n, 3, 3) of (a, b, c); 0 where the shape is given.
     status
         (n,) :class:`Status`.
     evaluations, pixels
@@ -189,6 +192,7 @@ class ColumnFits:
     chi2: Floats
     covariance: Floats
     background_variance: Floats
+    shape_covariance: Floats
     status: NDArray[np.int32]
     evaluations: NDArray[np.int32]
     pixels: NDArray[np.int32]
@@ -300,7 +304,7 @@ def _compiled(
     from .kernel import _kernel
 
     n = len(starts.xy)
-    results, reports = np.empty((n, 19)), np.empty((n, 3), dtype=np.int32)
+    results, reports = np.empty((n, RESULTS)), np.empty((n, 3), dtype=np.int32)
     own = None if starts.own is None else np.ascontiguousarray(starts.own, dtype=np.float64)
     _kernel.fit_windows(
         image,
@@ -319,9 +323,7 @@ def _compiled(
 
 
 def table(results: Floats, reports: NDArray[np.int32], engine: str) -> ColumnFits:
-    """Results (n, 19) and reports (n, 3) of an engine under their names."""
-    aa, ax, ay, xx, xy, yy = results[:, 10:16].T
-    covariance = np.stack([aa, ax, ay, ax, xx, xy, ay, xy, yy], axis=1).reshape(-1, 3, 3)
+    """Results (n, RESULTS) and reports (n, 3) of an engine under their names."""
     return ColumnFits(
         amplitude=results[:, 0],
         xy=results[:, 1:3],
@@ -329,10 +331,16 @@ def table(results: Floats, reports: NDArray[np.int32], engine: str) -> ColumnFit
         level=results[:, 6],
         slopes=results[:, 7:9],
         chi2=results[:, 9],
-        covariance=covariance,
+        covariance=_symmetric(results[:, 10:16]),
         background_variance=results[:, 16:19],
+        shape_covariance=_symmetric(results[:, 19:25]),
         status=reports[:, 0],
         evaluations=reports[:, 1],
         pixels=reports[:, 2],
         engine=engine,
     )
+
+
+def _symmetric(upper: Floats) -> Floats:
+    """(n, 3, 3) matrices of their 6 different elements (n, 6) row by row."""
+    return upper[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..backend import Device
 from ..pulse import beat
-from .cutouts import HEIGHT, LEVEL, SLOPE_X, SLOPE_Y, A, B, C, Windows, X, Y, cut
+from .cutouts import HEIGHT, LEVEL, RESULTS, SLOPE_X, SLOPE_Y, A, B, C, Windows, X, Y, cut
 
 if TYPE_CHECKING:
     from .window import ColumnModel, Search, Starts
@@ -27,6 +27,8 @@ FIRST_DAMPING, LEAST_DAMPING, RAISED_DAMPING, BACK, TURN, FLOOR = 1e-3, 1e-7, 1e
 """As ``Limits`` in kernel/window.h, where they are explained."""
 
 MONOMIALS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
+
+PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
 @dataclass
@@ -242,7 +244,7 @@ class _Fit:
         return xp.where((~done & ~closing)[:, None], following, best)
 
     def run(self) -> tuple[Any, Any]:
-        """Results (n, 19) and reports (n, 3)."""
+        """Results (n, RESULTS) and reports (n, 3)."""
         xp, windows = self.xp, self.windows
         n = len(windows.count)
         zero, no = xp.zeros(n), xp.zeros(n, dtype=bool)
@@ -310,7 +312,7 @@ class _Fit:
         return _tabulate(self, state, final, chi2, covariance, whole, converged)
 
     def _covariance(self, lower: Any, pivots: Any, place: Any, height: Any, unit: Any) -> Any:
-        """(n, 6, 6) of height, x, y, level and slopes."""
+        """(n, 9, 9) of height, x, y, level, slopes, a, b and c."""
         xp, n = self.xp, self.size
         inverse = xp.zeros_like(lower)
         for k in range(n):
@@ -318,13 +320,19 @@ class _Fit:
             for row in range(k + 1, n):
                 inverse[:, row, k] = -(lower[:, row, k:row] * inverse[:, k:row, k]).sum(axis=1)
         full = (inverse.transpose(0, 2, 1) / pivots[:, None, :]) @ inverse * unit[:, None, None]
-        change = xp.zeros((len(lower), 6, n))
+        change = xp.zeros((len(lower), 9, n))
         change[:, 0, self.linear - 1] = change[:, 3, 0] = 1
         half = 0.5 / (height * (place[:, A] * place[:, C] - place[:, B] ** 2))
         change[:, 1, self.linear], change[:, 2, self.linear + 1] = place[:, C] * half, place[:, A] * half
         change[:, 1, self.linear + 1] = change[:, 2, self.linear] = -place[:, B] * half
         if self.model.plane:
             change[:, 4, 1] = change[:, 5, 2] = 1
+        first = self.linear + 2
+        if self.model.shape == "circular":
+            change[:, 6:, first] = self.windows.start[:, [A, B, C]] / height[:, None]
+        if self.model.shape == "elliptical":
+            change[:, 6, first] = change[:, 8, first + 2] = 1 / height
+            change[:, 7, first + 1] = 0.5 / height
         return change @ full @ change.transpose(0, 2, 1)
 
 
@@ -346,7 +354,8 @@ def _tabulate(
     sound = whole & (windows.scale > 0) & xp.isfinite(xp.einsum("nii->n", covariance[:, :3, :3]) + final[:, :2].sum(1))
     status = xp.where(converged, xp.where(limited, 1, 0), 4)
     status = xp.where(enough, xp.where(sound, status, 3), 2)
-    unit = xp.stack([scale, scale * 0 + 1, scale * 0 + 1, scale, scale, scale], axis=1)
+    one = xp.ones_like(scale)
+    unit = xp.stack([scale, one, one, scale, scale, scale, one, one, one], axis=1)
     covariance = covariance * unit[:, :, None] * unit[:, None, :]
     level = final[:, LEVEL] * scale + (0 if poisson else windows.mean)
     results = xp.concatenate(
@@ -356,8 +365,9 @@ def _tabulate(
             level[:, None],
             final[:, SLOPE_X:] * scale[:, None],
             (chi2 * scale**2)[:, None],
-            xp.stack([covariance[:, i, j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))], axis=1),
+            xp.stack([covariance[:, i, j] for i, j in PAIRS], axis=1),
             xp.stack([covariance[:, i, i] for i in (3, 4, 5)], axis=1),
+            xp.stack([covariance[:, 6 + i, 6 + j] for i, j in PAIRS], axis=1),
         ],
         axis=1,
     )
@@ -370,9 +380,9 @@ def _tabulate(
 def fit(
     image: NDArray[Any], weight: NDArray[Any] | None, starts: Starts, model: ColumnModel, search: Search, device: Device
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Results (n, 19) and reports (n, 3), as the kernel's."""
+    """Results (n, RESULTS) and reports (n, 3), as the kernel's."""
     n, xp = len(starts.xy), device.xp
-    results, reports = np.empty((n, 19)), np.empty((n, 3), dtype=np.int32)
+    results, reports = np.empty((n, RESULTS)), np.empty((n, 3), dtype=np.int32)
     pixels, weights = device.up(image), None if weight is None else device.up(weight)
     batch = max(1, BATCH_BYTES // (8 * 30 * search.size**2))
     for low in range(0, n, batch):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import flags
+from ..fitting.ellipses import axes
 from ..model.analysis import Analysis
 from ..model.cells import UnitCells
 from ..model.columns import Columns
@@ -80,8 +81,9 @@ def columns_table(analysis: Analysis) -> Table:
 
     Returns
     -------
-    Name -> (N,) array: the contract's columns, then ``island, amplitude_std, xy_cov_px2`` and, for each signal,
-    ``x_px_S, y_px_S, x_std_px_S, y_std_px_S, amplitude_S`` as fitted in that signal alone.
+    Name -> (N,) array: the contract's columns, then ``island, amplitude_std, xy_cov_px2``, the axes of each column as
+    an ellipse of its own, ``own_sigma_x_px, own_sigma_y_px, own_angle_deg`` and their standard deviations, and, for
+    each signal, ``x_px_S, y_px_S, x_std_px_S, y_std_px_S, amplitude_S`` as fitted in that signal alone.
     """
     columns = analysis.columns if analysis.columns is not None else analysis.peaks
     if columns is None:
@@ -109,6 +111,11 @@ def columns_table(analysis: Analysis) -> Table:
     table |= {"island": _whole(columns.island, columns.island < 0), "amplitude_std": columns.amplitude_std}
     table["xy_cov_px2"] = columns.cov[:, 0, 1]
     table |= dict(zip(("x_sys_px", "y_sys_px"), columns.xy_sys.T, strict=True))
+    sigma, angle, std = axes(columns.moments, columns.moments_cov)
+    own = ("own_sigma_x_px", "own_sigma_y_px", "own_angle_deg")
+    table |= dict(zip(own, (*sigma.T, angle), strict=True))
+    own = ("own_sigma_x_std_px", "own_sigma_y_std_px", "own_angle_std_deg")
+    table |= dict(zip(own, std.T, strict=True))
     for name, fitted in analysis.by_signal.items():
         table |= _of_signal(name, fitted)
     return table

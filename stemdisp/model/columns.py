@@ -44,6 +44,9 @@ class Columns:
         (N,) direction of the long axis as seen on the screen, [0, 180).
     residual
         (N,) root mean square misfit under the column divided by |amplitude|.
+    moments, moments_cov
+        (N, 3) second moments xx, xy, yy in px^2 of each column's core in a fit of its own, as an ellipse, and (N, 3, 3)
+        their covariance.
     flags
         (N,) bits of :class:`stemdisp.flags.Flag`.
 
@@ -65,6 +68,8 @@ class Columns:
     sigma: Floats
     angle_deg: Floats
     residual: Floats
+    moments: Floats
+    moments_cov: Floats
     flags: Ints
     fits: tuple[Fit, ...] = ()
 
@@ -89,6 +94,8 @@ class Columns:
             "cov": np.full((n, 2, 2), np.nan),
             "xy_sys": np.full((n, 2), np.nan),
             "sigma": np.full((n, 2), np.nan),
+            "moments": np.full((n, 3), np.nan),
+            "moments_cov": np.full((n, 3, 3), np.nan),
             "flags": np.zeros(n, dtype=np.int64),
         }
         empty |= {k: np.full(n, np.nan) for k in ("amplitude", "amplitude_std", "background", "angle_deg", "residual")}

@@ -32,6 +32,14 @@ class Maps:
     oxygen_dx_pm, oxygen_dy_pm
         Where the centroid of the oxygen columns around the moving one stands from that of its reference columns, in
         the ideal crystal the same place (x right, y down); against the bulk where displacements are.
+    moving_ellipticity_cos, moving_ellipticity_sin, reference_ellipticity_cos, reference_ellipticity_sin
+        (s1 - s2) / (s1 + s2) times the cosine and the sine of twice the direction of the long axis, counter-clockwise
+        as seen, of the moving column and as the mean of its reference columns, less their mean in the bulk: what lens
+        and probe do to all columns alike cancels. s1 and s2 are the widths along the long and the short axis.
+    moving_ellipticity, reference_ellipticity
+        Lengths of these vectors: never negative, and so above zero where there is only noise.
+    moving_ellipticity_deg, reference_ellipticity_deg
+        Directions of the long axis, [0, 180); NaN where the length is not told from zero.
     bulk
         (M,) cells that are 0 or 1 in the mean.
     sentences
@@ -62,6 +70,22 @@ class Maps:
     oxygen_dx_std_pm: Floats
     oxygen_dy_pm: Floats
     oxygen_dy_std_pm: Floats
+    moving_ellipticity: Floats
+    moving_ellipticity_std: Floats
+    moving_ellipticity_deg: Floats
+    moving_ellipticity_std_deg: Floats
+    moving_ellipticity_cos: Floats
+    moving_ellipticity_cos_std: Floats
+    moving_ellipticity_sin: Floats
+    moving_ellipticity_sin_std: Floats
+    reference_ellipticity: Floats
+    reference_ellipticity_std: Floats
+    reference_ellipticity_deg: Floats
+    reference_ellipticity_std_deg: Floats
+    reference_ellipticity_cos: Floats
+    reference_ellipticity_cos_std: Floats
+    reference_ellipticity_sin: Floats
+    reference_ellipticity_sin_std: Floats
     bulk: NDArray[np.bool_]
     sentences: tuple[str, ...] = ()
 

@@ -1,5 +1,5 @@
-"""Map what the lattice itself says in every cell: strain and rotation of the reference lattice, c/a, brightness of the
-columns, and where oxygen stands.
+"""Map what the lattice itself says in every cell: strain and rotation of the reference lattice, c/a, brightness and
+ellipticity of the columns, and where oxygen stands.
 
 Strain is that of the reference columns no more than one lattice vector away along both axes: four in a perovskite along
 [001], six along [1-10]. It is so of one cell, and where it changes it changes from one cell to the next.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..crystal import Motif
 from ..errors import RecipeError
 from ..fitting.deformation import gradients, polar, spread
+from ..fitting.ellipses import ellipticity, scaled, strength
 from ..fitting.grid import Grid
 from ..flags import usable
 from ..materials import format_indices
@@ -36,6 +37,13 @@ PERCENT = 100.0
 BONDED = 1.05
 """Cation and oxygen columns up to this times the shortest projected distance apart are bonded."""
 
+UNSURE, MOST_UNSURE = 0.04, 0.08
+"""Standard deviation of the ellipticity of a site's single columns, in the middle, beyond which the site has none, and
+of one column beyond which this one has none: in noisier images it comes out too large, and its error with it."""
+
+TOLD_SIGMAS = 3.0
+"""Standard deviations below which an ellipticity has no direction; noise alone gets there once in 90 times."""
+
 SAME_PLACE_A = 1e-3
 """Distance (angstrom) below which two places of the ideal crystal are one."""
 
@@ -48,14 +56,15 @@ def maps(
     interface: Interface | None,
     pixel_size: PixelSize,
 ) -> Maps:
-    """Strain, rotation, c/a, relative intensities and oxygen positions, cell by cell.
+    """Strain, rotation, c/a, relative intensities, ellipticity and oxygen positions, cell by cell.
 
     Parameters
     ----------
     columns, cells, lattice
         The refined crystal.
     displacement
-        Whose ``offset_cells`` are the bulk that strain and brightness are measured against; without such cells all are.
+        Whose ``offset_cells`` are the bulk that strain, brightness and ellipticity are measured against; without such
+        cells all are.
     interface
         Across and along which strain is given too.
     pixel_size
@@ -86,13 +95,15 @@ def maps(
         zone = format_indices(lattice.motif.zone)
         sentences.append(f"c/a is left out: along {zone} the cell's two axes are not both axes of a cube")
     values |= _intensities(columns, cells, bulk)
+    elliptical, shapes = _ellipticity(columns, cells, bulk, pixel_size)
+    values |= elliptical
     oxygen, said = _oxygen(columns, cells, lattice, displacement.straight(np.diag(pixel_size.xy_pm)))
     if named:
         for name in ("oxygen_dx_pm", "oxygen_dy_pm"):
             seen = bulk & np.isfinite(oxygen.get(name, values[name]))
             if seen.any():
                 oxygen[name] = oxygen[name] - oxygen[name][seen].mean()
-    return Maps(**(values | oxygen), bulk=bulk, sentences=(*sentences, said))
+    return Maps(**(values | oxygen), bulk=bulk, sentences=(*sentences, *shapes, said))
 
 
 def _rows(columns: Columns, cells: UnitCells, site: str, offsets: Ints) -> Ints:
@@ -188,6 +199,46 @@ def _intensities(columns: Columns, cells: UnitCells, bulk: Mask) -> Values:
             found[f"{name}_intensity"] = value / usual
             found[f"{name}_intensity_std"] = np.where(seen, error / usual, np.nan)
     return found
+
+
+def _ellipticity(
+    columns: Columns, cells: UnitCells, bulk: Mask, pixel_size: PixelSize
+) -> tuple[Values, tuple[str, ...]]:
+    """Ellipticity of the moving column and of its reference columns over the bulk's, and what is said of them."""
+    e, cov = ellipticity(*scaled(columns.moments, columns.moments_cov, pixel_size.xy_pm))
+    unsure = np.sqrt((cov[:, 0, 0] + cov[:, 1, 1]) / 2)
+    e[~columns.usable | ~(unsure < MOST_UNSURE)] = np.nan
+    count = cells.reference.shape[1]
+    found: Values = {}
+    said = []
+    for name, site, value, error, single in (
+        ("moving", cells.moving_site, e[cells.moving], cov[cells.moving], unsure[cells.moving]),
+        (
+            "reference",
+            cells.reference_site,
+            cells.gather(e).mean(axis=1),
+            cells.gather(cov).sum(axis=1) / count**2,
+            unsure[cells.reference[cells.reference >= 0]],
+        ),
+    ):
+        known: Mask = np.asarray(np.isfinite(value).all(axis=1))
+        each = single[np.isfinite(single)]
+        usual_std = float(np.median(each)) if len(each) else np.inf
+        if not known.any() or usual_std > UNSURE:
+            why = "are too faint" if np.isfinite(usual_std) else "have no shape of their own"
+            said.append(f"ellipticity of {site} is left out: its columns {why}")
+            continue
+        chosen = known & bulk if (known & bulk).any() else known
+        mean = value[chosen].mean(axis=0)
+        length, angle = float(np.hypot(*mean)), float(np.degrees(0.5 * np.arctan2(mean[1], mean[0])) % 180)
+        said.append(f"ellipticity of {site} is without the mean, {length:.3f} along {angle:.0f}°")
+        of_cell = strength(value - mean, np.where(known[:, None, None], error, np.nan), TOLD_SIGMAS)
+        name = f"{name}_ellipticity"
+        found |= dict(zip((name, f"{name}_std", f"{name}_deg", f"{name}_std_deg"), of_cell, strict=True))
+        for axis, part in enumerate(("cos", "sin")):
+            found[f"{name}_{part}"] = value[:, axis] - mean[axis]
+            found[f"{name}_{part}_std"] = np.where(known, np.sqrt(error[:, axis, axis]), np.nan)
+    return found, tuple(said)
 
 
 def _oxygen(columns: Columns, cells: UnitCells, lattice: Lattice, to_pm: Floats) -> tuple[Values, str]:

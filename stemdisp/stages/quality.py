@@ -9,6 +9,7 @@ import numpy as np
 
 from ..fitting.directions import coherence
 from ..flags import SENTENCES, Flag
+from ..focus import width_trend
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.fields import VectorField
@@ -69,6 +70,7 @@ def quality(
         *_shifts(shifts),
         *_resolution(columns, by_signal[columns.signals[0]]),
         *_overlap(columns, lattice),
+        *width_trend(columns, cells, displacement, pixel_size),
         *_flagged(columns, cells),
     ]
     return Quality(tuple(checks))

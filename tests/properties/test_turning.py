@@ -104,6 +104,10 @@ def _compare_columns(a: Columns, b: Columns, turn: Turn, shape: tuple[int, int])
     for name, scale in (("amplitude", height), ("amplitude_std", 1), ("background", height), ("sigma", 1)):
         np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=1e-6, atol=1e-6 * scale, err_msg=name)
     np.testing.assert_allclose(b.residual, a.residual, rtol=1e-4)
+    np.testing.assert_array_equal(np.isfinite(b.moments), np.isfinite(a.moments))
+    turned = turn.matrix.T @ a.moments[:, [0, 1, 1, 2]].reshape(-1, 2, 2) @ turn.matrix
+    expected_moments = turned.reshape(-1, 4)[:, [0, 1, 3]]
+    np.testing.assert_allclose(b.moments, expected_moments, rtol=0, atol=1e-4 * float(np.nanmax(a.moments)))
     expected = (180 - a.angle_deg if turn.mirrored else a.angle_deg) + 90 * turn.quarters
     assert np.abs((b.angle_deg - expected + 90) % 180 - 90).max() < SAME_ANGLE_DEG
 

@@ -650,6 +650,29 @@ struct Solver {
         choose(both(s.active, inverse(s.closing)), next, at);
     }
 
+    // Covariance of a, b and c, row by row, from elements of the inverse, of which those of the shape begin at 6.
+    template <class Element>
+    STEMDISP_INLINE void shape_covariance(const Element& element, L per_height, const Task& task, L* to) {
+        const L power = per_height * per_height, half = L(T(0.5)), quarter = L(T(0.25));
+        if (SHAPE == ELLIPTICAL) {
+            constexpr int a = SHAPE == ELLIPTICAL ? 6 : 0, b = SHAPE == ELLIPTICAL ? 7 : 0, c = SHAPE == ELLIPTICAL ? 8 : 0;
+            to[0] = element(a, a) * power;
+            to[1] = element(a, b) * power * half;
+            to[2] = element(a, c) * power;
+            to[3] = element(b, b) * power * quarter;
+            to[4] = element(b, c) * power * half;
+            to[5] = element(c, c) * power;
+        } else {
+            const L one = element(SHAPES ? 6 : 0, SHAPES ? 6 : 0) * power;
+            to[0] = task.a * task.a * one;
+            to[1] = task.a * task.b * one;
+            to[2] = task.a * task.c * one;
+            to[3] = task.b * task.b * one;
+            to[4] = task.b * task.c * one;
+            to[5] = task.c * task.c * one;
+        }
+    }
+
     // What is known of the column at its place: the last step, covariance, status.
     template <class Out>
     STEMDISP_PART void report(const Search& s, const Place& at, const Task& task, L residuals, Mask enough, Out& out) {
@@ -688,10 +711,11 @@ struct Solver {
         choose(better, next, final);
         // Covariance: rows of the inverse, from the inverse of L.
         const L unit = POISSON ? one : chi2, size = POISSON ? one : scale;
-        constexpr int wanted[6] = {P, X, Y, 0, PLANE ? 1 : 0, PLANE ? 2 : 0};
-        L inverse_rows[6][N];
+        constexpr int wanted[9] = {P, X, Y, 0, PLANE ? 1 : 0, PLANE ? 2 : 0, S, S + 1, S + 2};
+        L inverse_rows[6 + SHAPES][N];
         STEMDISP_UNROLL
-        for (int w = 0; w < (PLANE ? 6 : 4); ++w) {
+        for (int w = 0; w < 6 + SHAPES; ++w) {
+            if (!PLANE && (w == 4 || w == 5)) continue;
             STEMDISP_UNROLL
             for (int n = 0; n < N; ++n) {
                 L sum = n == wanted[w] ? one : zero;
@@ -723,6 +747,8 @@ struct Solver {
         L status = select(converged, select(limited, L(T(AT_LIMIT)), L(T(CONVERGED))), L(T(NOT_CONVERGED)));
         status = select(usable, status, select(enough, L(T(SINGULAR)), L(T(FEW_PIXELS))));
         const L power = size * size;
+        L shape[6] = {zero, zero, zero, zero, zero, zero};
+        if (SHAPES > 0) shape_covariance(element, one / final.height, task, shape);
         const L results[RESULTS] = {final.height * size,
                                     final.x,
                                     final.y,
@@ -741,7 +767,13 @@ struct Solver {
                                     cyy,
                                     element(3, 3) * power,
                                     vx * power,
-                                    vy * power};
+                                    vy * power,
+                                    shape[0],
+                                    shape[1],
+                                    shape[2],
+                                    shape[3],
+                                    shape[4],
+                                    shape[5]};
         const L kept[6] = {nothing, task.x, task.y, task.a, task.b, task.c};
         STEMDISP_UNROLL
         for (int n = 0; n < RESULTS; ++n) out.put(n, select(usable, results[n], n >= 1 && n < 6 ? kept[n] : nothing));

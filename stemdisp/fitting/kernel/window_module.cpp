@@ -47,7 +47,7 @@ void fit_windows(Array<const T, 2> image, std::optional<Array<const T, 2>> weigh
     const size_t n = start.shape(0);
     require(start.shape(1) == 2 && shape.shape(0) == n && shape.shape(1) == 3, "start (n, 2), shape (n, 3)");
     require(limit.shape(0) == n && (!own || own->shape(0) == n), "limit, own (n,)");
-    require(results.shape(0) == n && results.shape(1) == RESULTS, "results (n, 19)");
+    require(results.shape(0) == n && results.shape(1) == RESULTS, "results (n, 25)");
     require(reports.shape(0) == n && reports.shape(1) == REPORTS, "reports (n, 3)");
     require(!weight || (weight->shape(0) == image.shape(0) && weight->shape(1) == image.shape(1)), "weight: as the image");
     require(n < (1u << 31) && image.shape(0) < (1u << 30) && image.shape(1) < (1u << 30), "too large");

@@ -11,9 +11,9 @@ enum Shaped { SHARED = 0, CIRCULAR = 1, ELLIPTICAL = 2 };
 
 enum Status { CONVERGED = 0, AT_LIMIT = 1, FEW_PIXELS = 2, SINGULAR = 3, NOT_CONVERGED = 4 };
 
-constexpr int RESULTS = 19;  // numbers a column gives back
+constexpr int RESULTS = 25;  // numbers a column gives back
 // amplitude, x, y, a, b, c, level at (x, y), slopes by x and y, mean square residual, covariance of (amplitude, x, y) as
-// its 6 different elements row by row, variance of the level and of the two slopes
+// its 6 different elements row by row, variance of the level and of the two slopes, covariance of (a, b, c) like the first
 constexpr int REPORTS = 3;  // status, evaluations of the model, pixels used
 
 struct WindowModel {

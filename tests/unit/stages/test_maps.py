@@ -208,6 +208,33 @@ def test_oxygen_moved_as_one_shows_its_displacement(name, bonded, zone) -> None:
     np.testing.assert_allclose(against.oxygen_dx_pm[told], 0.0, atol=1e-6)
 
 
+def shaped(columns: Columns, std: float) -> Columns:
+    """Columns as ellipses of 3 and 2 px along 45 degrees in one half, round ones in the other."""
+    moments = np.where(half(columns)[:, None], [6.5, -2.5, 6.5], [6.0, 0.0, 6.0])
+    return columns.replace(
+        moments=moments, moments_cov=np.broadcast_to(std**2 * np.eye(3), (len(columns), 3, 3)).copy()
+    )
+
+
+def test_ellipticity_is_that_of_the_columns_against_the_bulk() -> None:
+    lattice, columns = perfect()
+    found = run(lattice, shaped(columns, 0.02), bulk=lambda b: b.hk[:, 0] < 2)
+    there = cells(columns, lattice).hk[:, 0] > N // 2
+    for name in ("moving", "reference"):
+        known = there & np.isfinite(getattr(found, f"{name}_ellipticity"))
+        assert known.any()
+        np.testing.assert_allclose(getattr(found, f"{name}_ellipticity")[known], 0.2)
+        np.testing.assert_allclose(getattr(found, f"{name}_ellipticity_deg")[known], 45.0)
+        np.testing.assert_allclose(getattr(found, f"{name}_ellipticity_cos")[known], 0.0, atol=1e-12)
+
+
+def test_columns_too_faint_for_an_ellipticity_have_none() -> None:
+    lattice, columns = perfect()
+    found = run(lattice, shaped(columns, 2.0))
+    assert np.isnan(found.moving_ellipticity).all() and np.isnan(found.reference_ellipticity_cos_std).all()
+    assert any("ellipticity of K is left out: its columns are too faint" in said for said in found.sentences)
+
+
 def test_oxygen_of_haadf_is_not_looked_at() -> None:
     lattice, columns = perfect(signals=("HAADF",))
     found = run(lattice, columns)
