@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scenes import recipe
@@ -11,13 +12,17 @@ import stemdisp
 from stemdisp.materials import MATERIALS
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.domains import Domains
-from stemdisp.scene import Dose, Look, Motion, Scene, Truth, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Look, Scene, Stack, Truth, View
 from stemdisp.synthetic import simulate
 
 DISPLACED_PM = {"BaTiO3": 6.0, "PbTiO3": 15.0}
 """By how much the moving site of these stands off its reference in the bulk, about."""
 
 WIDTH_A = 5.0
+
+STRONTIUM = 0.27
+"""Height of a Sr column over that of Pb: (38 / 82)^1.7."""
 
 
 def scene(material: str, motion: Motion, seed: int, *, counts: float = 2000.0) -> Scene:
@@ -40,6 +45,44 @@ def patterned(material: str, pattern: str, seed: int) -> Scene:
     size = DISPLACED_PM[material] * (1 if seed % 2 else -1)
     motion = Motion(pattern=pattern, pattern_pm=size, pattern_width_A=WIDTH_A, pattern_at_A=at, jitter_pm=1.0)
     return scene(material, motion, seed)
+
+
+def turned(seed: int) -> Scene:
+    """A 90-degree wall in an image of 9 nm, one of 72 directions, materials and doses, 1 pm of random displacement."""
+    material = ("BaTiO3", "PbTiO3")[seed % 2]
+    at = tuple(np.random.default_rng([seed, 8]).uniform(-8, 8, 2).tolist())
+    size = DISPLACED_PM[material] * (1 if seed // 2 % 2 else -1)
+    motion = Motion(pattern="turn", pattern_pm=size, pattern_width_A=WIDTH_A, pattern_at_A=at, jitter_pm=1.0)
+    shown = scene(material, motion, seed, counts=(500.0, 2000.0, 8000.0)[seed // 4 % 3])
+    view = replace(shown.view, shape=(640, 640), rotation_deg=5.0 * seed - 180)
+    return replace(shown, view=view)
+
+
+def superlattice(cells: int, seed: int) -> Scene:
+    """PbTiO3 and SrTiO3 in turn, as many cells of each, with a row of vortices in every layer of PbTiO3."""
+    return Scene(
+        material=MATERIALS["PbTiO3"],
+        zone=(0, 0, 1),
+        view=View(shape=(700, 700), pixel_size_pm=(12.0, 12.0), rotation_deg=(3.0, -20.0, 31.0)[seed % 3]),
+        look=Look(tail=0.1, amplitude_scatter=0.02),
+        dose=Dose(peak_counts=2000.0, background_counts=200.0),
+        motion=Motion(pattern="vortices", pattern_pm=25.0, pattern_width_A=32.0, pattern_at_A=(5.0, 0.0), jitter_pm=1.0),
+        stack=Stack(cells=(cells, cells), strength={"Pb": STRONTIUM}, strain=-0.02, offset_A=3.0),
+        seed=seed,
+    )
+
+
+def cores_px(shown: Scene) -> np.ndarray:
+    """(n, 2) where the vortices of a superlattice are in the frame, in px."""
+    assert shown.stack is not None
+    first, second = shown.stack.cells
+    spacing = float(np.linalg.norm(shown.motif.cell_A[1]))
+    period = spacing * (first + second * (1 + shown.stack.strain))
+    steps = np.stack(np.meshgrid(np.arange(-9, 10), np.arange(-9, 10)), axis=-1).reshape(-1, 2)
+    along = shown.motion.pattern_at_A[0] + steps[:, 0] * shown.motion.pattern_width_A
+    places = shown.centre + np.stack([along, shown.stack.offset_A + steps[:, 1] * period], axis=1) @ shown.to_px
+    size = np.array(shown.view.shape[::-1])
+    return np.asarray(places[((places > 0) & (places < size - 1)).all(axis=1)])
 
 
 def without_domains(count: int) -> Iterator[Scene]:
@@ -68,5 +111,6 @@ def middle_px(shown: Scene) -> np.ndarray:
 
 def wall_off_A(shown: Scene, points_px: np.ndarray) -> np.ndarray:
     """(n,) distances of points from the true wall, in angstrom, towards where the component is positive in truth."""
-    across = np.array([1.0, 0.0]) @ shown.turn
+    across = np.array([1.0, 1.0] if shown.motion.pattern == "turn" else [1.0, 0.0]) @ shown.turn
+    across = across / np.linalg.norm(across)
     return (points_px - middle_px(shown)) @ shown.to_pm @ across / 100

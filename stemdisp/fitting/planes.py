@@ -20,6 +20,9 @@ MOST, WITHIN = 0.8, 0.5
 """Share of the cells that depart from the median of their plane by less than this part of the largest jump: else the
 planes run across what jumps, not along it."""
 
+FLAT = 0.8
+"""Part of a jump that it still has in the places beside its own."""
+
 HELD = 0.5
 """Part of the largest jump that another one is."""
 
@@ -27,8 +30,8 @@ HELD = 0.5
 def jumps_between_planes(plane: Ints, values: Floats, least: Floats) -> Floats:
     """Places (j,) between planes, half-integers, at which any of ``values`` (n, F) of cells in ``plane`` (n,) jumps.
 
-    Medians of three planes are compared with those of the next three. A jump has to be at least ``least`` (F,), larger
-    than those at the places beside it, and half as large as the largest; a plane that is different by itself counts
+    Medians of three planes are compared with those of the next three. A jump has to be at least ``least`` (F,), the
+    largest nearby, and half as large as the largest of all; a plane that is different by itself counts
     as none.
     """
     cells = np.stack([plane, np.zeros_like(plane)], axis=1)
@@ -45,9 +48,9 @@ def jumps_between_planes(plane: Ints, values: Floats, least: Floats) -> Floats:
     jump = np.abs(windows[TOGETHER:] - windows[:-TOGETHER])
     uniform = np.quantile(off, MOST, axis=0) < WITHIN * jump.max(axis=0)
     size = np.where(uniform, jump / least, 0.0).max(axis=1)
-    # Of equal ones beside each other the middle is the place.
+    # A median of three takes a jump one plane too early or too late as well: the middle is the place.
     top = np.array([size[max(0, n - TOGETHER + 1) : n + TOGETHER].max() for n in range(len(size))])
-    near = size >= np.maximum(0.999 * top, max(1.0, HELD * size.max(initial=0.0)))
+    near = size >= np.maximum(FLAT * top, max(1.0, HELD * size.max(initial=0.0)))
     runs = np.split(np.flatnonzero(near), np.flatnonzero(np.diff(np.flatnonzero(near)) > 1) + 1)
     last = np.array([run.mean() + TOGETHER - 1 for run in runs if len(run)])
     return np.asarray(np.interp(last, np.arange(len(numbers)), numbers) + 0.5)

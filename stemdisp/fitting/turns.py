@@ -18,34 +18,57 @@ BEFORE, BETWEEN, AFTER = np.array([-3, -2, -1]), np.array([-1, 0, 1, 2]), np.arr
 LEAST = np.cos(np.radians(50))
 """Cosine of the smallest turn that counts: means of three clear vectors differ by that much nowhere by chance."""
 
+BESIDE, CENTRED = np.array([2.0, 3.0]), 3
+"""Cells to each side of the place that say what is half-way there, and how often the place is told anew."""
+
+CENTRAL = 0.8
+"""Cells from the middle of the widest turn within which its place lies."""
+
 APART = 3
 """Cells along a row within which only the widest turn counts."""
 
 
-def turns(vectors: Floats, clear: Mask, hk: Ints, along: int) -> list[Crossing]:
+def turns(vectors: Floats, placing: Floats, clear: Mask, hk: Ints, along: int) -> list[Crossing]:
     """Where ``vectors`` (n, 2) turn by 50 to 134 degrees along rows of cells (n, 2), in which index ``along`` (0 = h, 1
     = k) runs.
 
-    The mean of three ``clear`` cells (n,) is compared with that of three behind the two cells beyond them. The place is
-    where the component along the difference of both means is half-way between them, by linear interpolation.
+    ``placing`` (n, 2) are the same, NaN where they may not tell the place. The mean of three ``clear`` cells (n,) is
+    compared with that of three behind the two cells beyond them. The place is where the component along the difference
+    is half-way between what it is on both sides, by linear interpolation.
     """
     grid, step = Grid.of(hk), np.eye(2, dtype=np.int64)[along]
     rows = {name: grid.at(hk[:, None] + n[:, None] * step) for name, n in _WINDOWS.items()}
     told = np.all([(r >= 0).all(axis=1) for r in rows.values()], axis=0)
     told &= clear[rows["before"]].all(axis=1) & clear[rows["after"]].all(axis=1)
-    told &= np.isfinite(vectors[rows["between"]]).all(axis=(1, 2))
+    told &= np.isfinite(placing[rows["between"]]).all(axis=(1, 2))
     start = np.flatnonzero(told)
     before, after = (vectors[rows[name][start]].mean(axis=1) for name in ("before", "after"))
     cosine = (before * after).sum(axis=1) / np.maximum(np.linalg.norm(before, axis=1) * _length(after), 1e-12)
     widest = _widest(hk[start], cosine, along)
     found = []
     for n in np.flatnonzero(widest & (cosine < LEAST) & (cosine > OPPOSITE)):
-        change = after[n] - before[n]
-        values = (vectors[rows["between"][start[n]]] - (before[n] + after[n]) / 2) @ change
-        if values[0] < 0 < values[-1]:
-            place = float(hk[start[n], along]) + BETWEEN[0] + zero_of(values)
+        between = rows["between"][start[n]]
+        row = np.concatenate([rows["before"][start[n], :2], between, rows["after"][start[n], 1:]])
+        middle = float(hk[start[n], along]) + 0.5
+        place = _place(hk[row, along].astype(np.float64), vectors[row], middle)
+        # Farther off, the widest turn is only the one next to the rim, and the place is beside the cells.
+        if place is not None and abs(place - middle) <= CENTRAL:
             found.append((int(hk[start[n], 1 - along]), place, before[n], after[n]))
     return _with_reach(found, hk, along)
+
+
+def _place(at: Floats, vectors: Floats, place: float) -> float | None:
+    """Index at which vectors (8, 2) of a row's cells ``at`` (8,) are half-way, on its way from a first guess: as far to
+    one side as to the other they are compared."""
+    for _ in range(CENTRED):
+        one, other = (
+            np.array([np.interp(place + side * BESIDE, at, part).mean() for part in vectors.T]) for side in (-1, 1)
+        )
+        values = (vectors[2:6] - (one + other) / 2) @ (other - one)
+        if not values[0] < 0 < values[-1]:
+            return None
+        place = at[2] + zero_of(values)
+    return place
 
 
 _WINDOWS = {"before": BEFORE, "between": BETWEEN, "after": AFTER}

@@ -35,6 +35,10 @@ out: around a vortex, and in a crystal that is bent, it turns gradually."""
 AROUND_VORTEX = 4.0
 """Cells around a vortex in which no turn counts as a wall."""
 
+SURROUNDED = 7
+"""Cells of nine that a mean is of where it tells the place of a wall at any angle: at the rim it belongs to a place
+beside the row."""
+
 STEEP_ENOUGH = 0.7
 """Cells from row to row that a wall may shift by for its rows to tell it, about one more than those of the other."""
 
@@ -87,7 +91,9 @@ def domains(field: VectorField, cells: UnitCells, lattice: Lattice, pixel_size: 
     frame = _Frame(xy * pixel_size.xy_pm, hk, pixel_size, lattice.cell * pixel_size.xy_pm)
     vortices = _vortices(frame, uv, vectors, clear)
     straight = clear & ~_near(frame, [one.xy_px * frame.pm for one in vortices])
-    walls = _walls(frame, uv, (vectors, clear, straight), component)
+    whole = np.where((count >= SURROUNDED)[:, None], vectors, np.nan)
+    candidates = [*_opposite(frame, uv, (vectors, clear), component), *_turned(frame, uv, (vectors, whole), straight)]
+    walls = _each_once(frame, candidates)
     return Domains(
         tuple(sorted(vortices, key=lambda one: tuple(one.xy_px))),
         tuple(sorted(walls, key=lambda one: tuple(one.point_px))),
@@ -159,16 +165,27 @@ def _near(frame: _Frame, centres: list[Floats]) -> Mask:
     return np.any(away, axis=0) if away else np.zeros(len(frame.xy), dtype=bool)
 
 
-def _walls(frame: _Frame, uv: Floats, seen: tuple[Floats, Mask, Mask], component: Floats) -> list[Wall]:
-    """Walls that rows of cells along h or k cross, each once: those of most rows first."""
-    vectors, clear, straight = seen
-    candidates = []
+def _opposite(frame: _Frame, uv: Floats, seen: tuple[Floats, Mask], component: Floats) -> list[Wall | None]:
+    """180-degree walls that rows of cells along h or k cross."""
+    return [
+        _wall(frame, uv, component, chain, along)
+        for along in (0, 1)
+        for chain in chains(crossings(*seen, frame.hk, component, along))
+    ]
+
+
+def _turned(frame: _Frame, uv: Floats, seen: tuple[Floats, Floats], clear: Mask) -> list[Wall | None]:
+    """Walls of smaller angles; of means over cells the second are those that a place may be told from."""
+    found = []
     for along in (0, 1):
-        opposite = chains(crossings(vectors, clear, frame.hk, component, along))
-        candidates += [_wall(frame, uv, component, chain, along) for chain in opposite]
-        for chain in chains(turns(vectors, straight, frame.hk, along)):
-            turned = _upright(np.mean([one.after - one.before for one in chain], axis=0))
-            candidates.append(_wall(frame, uv, turned, chain, along, turns=True))
+        for chain in chains(turns(*seen, clear, frame.hk, along)):
+            component = _upright(np.mean([one.after - one.before for one in chain], axis=0))
+            found.append(_wall(frame, uv, component, chain, along, turns=True))
+    return found
+
+
+def _each_once(frame: _Frame, candidates: list[Wall | None]) -> list[Wall]:
+    """Those that are no part of another one; those of most rows first."""
     walls: list[Wall] = []
     for wall in sorted(filter(None, candidates), key=lambda one: -len(one.points_px)):
         if not any(_same(frame, wall, other) for other in walls):

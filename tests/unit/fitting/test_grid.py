@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stemdisp.fitting.grid import Grid, distinct, means
+from stemdisp.fitting.grid import Grid, distinct, means, usual
 
 CELLS = np.array([[0, 0], [2, -3], [-4, 5], [2, 1]])
 
@@ -37,3 +37,13 @@ def test_distinct_is_unique_and_means_are_those_of_equal_cells() -> None:
     nothing = distinct(hk[:0])
     assert [len(part) for part in nothing] == [0, 0, 0]
     assert means(values[:0], *nothing[1:]).shape == (0, 2, 2)
+
+
+def test_what_is_usual_is_the_median_or_that_of_a_fainter_part() -> None:
+    hk = np.array([(h, k) for h in range(20) for k in range(20)])
+    values = np.where(hk[:, 1] < 7, 0.27, 1.0) * np.random.default_rng(0).normal(1, 0.03, len(hk))
+    single = np.flatnonzero((hk == [10, 15]).all(axis=1))[0]
+    values[single] = 0.2
+    found = usual(values, hk, 1.0)
+    np.testing.assert_allclose(found[hk[:, 1] < 6], 0.27, rtol=0.1)
+    np.testing.assert_array_equal(found[hk[:, 1] >= 7], 1.0)
