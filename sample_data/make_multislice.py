@@ -78,6 +78,7 @@ LAYER_CASES = (
     Case("outward", (0.0, -25.0), (0.20, 0.40, 0.10), SEEDS["vacancies"] + 101),
     Case("still", (0.0, 0.0), (0.40, 0.40, 0.20, 0.10), SEEDS["vacancies"] + 102),
     Case("tilted", (25.0, 0.0), (), SEEDS["vacancies"] + 103, (2.0, 0.0)),
+    Case("leaning", (0.0, 0.0), (), SEEDS["vacancies"] + 104, (0.0, 2.0)),
 )
 
 # Least distances in the cap, A: 5-10 % below usual bond lengths, so that packing succeeds.

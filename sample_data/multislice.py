@@ -24,7 +24,7 @@ DETECTORS_MRAD = {"HAADF": (80.0, 144.0), "ABF": (11.0, 24.0)}
 THERMAL_A = {"K": 0.095, "Ta": 0.065, "O": 0.090, "La": 0.10, "Al": 0.10}
 PIXEL_A = 0.10
 SEEDS = {"interface": 1000, "bulk": 2000, "weights": 3000, "112": 4000, "cap": 41, "vacancies": 42, "dose": 43}
-SEEDS |= {"along": 5000, "outward": 6000, "still": 7000, "tilted": 8000}
+SEEDS |= {"along": 5000, "outward": 6000, "still": 7000, "tilted": 8000, "leaning": 9000}
 
 
 @dataclass(frozen=True)

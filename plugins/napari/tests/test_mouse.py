@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 from window import LONG_MS, Window
 
 from stemdisp import Micrograph
@@ -19,6 +21,14 @@ def on_canvas(window: Window, layer: Any, xy: np.ndarray) -> QPoint:
     camera, canvas = window.viewer.scene.camera, window.viewer.window._qt_viewer.canvas.native
     y, x = (world - np.asarray(camera.center)[-2:]) * camera.zoom
     return QPoint(round(canvas.width() / 2 + x), round(canvas.height() / 2 + y))
+
+
+def drag(canvas: Any, place: QPoint) -> None:
+    """Move the mouse with its left button held down, which QTest.mouseMove lets go."""
+    moved, left = QEvent.Type.MouseMove, Qt.MouseButton.LeftButton
+    where, on_screen = QPointF(place), QPointF(canvas.mapToGlobal(place))
+    event = QMouseEvent(moved, where, on_screen, Qt.MouseButton.NoButton, left, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(canvas, event)
 
 
 def test_a_click_in_add_mode_adds_a_column(window: Window, small: Micrograph) -> None:
@@ -72,7 +82,7 @@ def test_the_interface_is_dragged(window: Window, small: Micrograph) -> None:
     layer.mode = "select"
     window.rest()
     line = np.array(layer.data[0])[:, ::-1]
-    start = line.mean(axis=0)
+    start = line[0] + 0.3 * (line[1] - line[0])  # handles stand at the ends and half-way
     canvas = window.viewer.window._qt_viewer.canvas.native
     places = [on_canvas(window, layer, start + [0.0, down]) for down in (0, 5, 15, 30)]
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -80,7 +90,7 @@ def test_the_interface_is_dragged(window: Window, small: Micrograph) -> None:
     window.rest()
     QTest.mousePress(canvas, left, none, places[0])
     for place in places[1:]:
-        QTest.mouseMove(canvas, place)
+        drag(canvas, place)
         window.rest()
     QTest.mouseRelease(canvas, left, none, places[-1])
     window.qtbot.waitUntil(lambda: bool(window.panel.session.recipe.interfaces), timeout=LONG_MS)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Points, Shapes
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtWidgets import QApplication
 
 from stemdisp import StemdispError, entry_for
 from stemdisp.recipe import EditEntry
@@ -82,11 +83,12 @@ class Canvas(QObject):
             self.wheel.hide()
             return
         self.keeper.hide("preview")
-        if self.session.micrograph is not None:
-            self.keeper.regrid(self.session.micrograph, analysis.micrograph)
+        if self.session.shown is not None:
+            self.keeper.regrid(self.session.shown, analysis.micrograph)
         drawing.draw_lattice(self.keeper, analysis)
         drawing.draw_columns(self.keeper, analysis)
-        if analysis.cells is not None and "interface" in analysis.seconds:
+        # What is being dragged stays in the hand.
+        if analysis.cells is not None and "interface" in analysis.seconds and not (_held() and self._timer.isActive()):
             outlines.draw_interface(self.keeper, analysis)
         if analysis.displacement is not None:
             outlines.draw_region(self.keeper, analysis)
@@ -188,7 +190,10 @@ class Canvas(QObject):
         self._timer.start()
 
     def _take_lines(self) -> None:
-        """The interface or the region was dragged, drawn or deleted."""
+        """The interface or the region was dragged, drawn or deleted; not before the mouse lets it go."""
+        if _held():
+            self._timer.start()
+            return
         changed = False
         for role, take in (("interface", self.session.draw_interface), ("region", self.session.draw_region)):
             layer = self.keeper.find(role)
@@ -226,3 +231,8 @@ class Canvas(QObject):
         if not np.isfinite(away).any() or np.nanmin(away) > reach:
             return
         (self.picked_column if column else self.picked).emit(int(np.nanargmin(away)))
+
+
+def _held() -> bool:
+    """Whether a button of the mouse is down."""
+    return bool(QApplication.mouseButtons() != Qt.MouseButton.NoButton)

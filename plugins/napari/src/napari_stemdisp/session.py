@@ -36,6 +36,7 @@ READING = ("frames", "single_frame", "haadf_title", "abf_title", "bf_title")
 class Session:
     """One image, its recipe and what is known of it.
 
+    ``shown`` is the micrograph as its layers have it, ``micrograph`` the same with a digest of its own.
     ``full`` is the last analysis in which every column was fitted with all others; after edits by hand ``analysis``
     may be one in which only what they touch was fitted again.
     """
@@ -47,6 +48,7 @@ class Session:
 
     def __init__(self) -> None:
         self.micrograph: Micrograph | None = None
+        self.shown: Micrograph | None = None
         self.paths: tuple[Path, ...] = ()
         self.recipe: Recipe = stemdisp.recipe_for("KTaO3", "1-10")
         self.analysis: Analysis | None = None
@@ -58,6 +60,7 @@ class Session:
 
     def open(self, micrograph: Micrograph, paths: Sequence[Path] = (), analysis: Analysis | None = None) -> None:
         """Go on with another image, under the same recipe, or with an analysis that was saved."""
+        self.shown = micrograph
         if not micrograph.inputs:
             micrograph = replace(micrograph, inputs=(_in_memory(micrograph),))
         self.micrograph, self.paths = micrograph, tuple(paths)
@@ -70,7 +73,7 @@ class Session:
 
     def close(self) -> None:
         """Forget the image; the recipe stays."""
-        self.micrograph, self.paths, self.analysis, self.full = None, (), None, None
+        self.micrograph, self.shown, self.paths, self.analysis, self.full = None, None, (), None, None
         self.opened.emit()
 
     # -- the recipe

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QObject, Signal
@@ -46,11 +45,7 @@ class Runner(QObject):
             _stages,
             work,
             stop,
-            _connect={
-                "yielded": lambda found: self._reached(stop, found),
-                "errored": self._failed,
-                "finished": lambda: self._ended(stop),
-            },
+            _connect={"yielded": lambda found: self._reached(stop, *found), "finished": lambda: self._ended(stop)},
         )
 
     def cancel(self) -> None:
@@ -59,24 +54,28 @@ class Runner(QObject):
         if self._worker is not None:
             self._worker.quit()
 
-    def _reached(self, stop: threading.Event, found: tuple[str, Analysis]) -> None:
-        if not stop.is_set():
-            self._last = found[1]
-            self.reached.emit(*found)
-
-    def _failed(self, error: Exception) -> None:
-        self._last = None
-        self.failed.emit(error)
+    def _reached(self, stop: threading.Event, stage: str, found: Analysis | Exception) -> None:
+        if stop.is_set():
+            return
+        if isinstance(found, Exception):
+            self._last = None
+            self.failed.emit(found)
+        else:
+            self._last = found
+            self.reached.emit(stage, found)
 
     def _ended(self, stop: threading.Event) -> None:
         self._worker = None
         self.ended.emit(None if stop.is_set() else self._last)
 
 
-def _stages(work: Work, stop: threading.Event) -> Iterator[tuple[str, Analysis]]:
-    """The work, left at the first beat after a stop."""
+def _stages(work: Work, stop: threading.Event) -> Iterator[tuple[str, Analysis | Exception]]:
+    """The work, left at the first beat after a stop; an error is the last that comes of it.
 
-    def beat(*_: Any) -> None:
+    Errors are not raised: napari drops those that derive from RuntimeError, as StageError does.
+    """
+
+    def beat() -> None:
         if stop.is_set():
             raise Stopped
 
@@ -85,3 +84,5 @@ def _stages(work: Work, stop: threading.Event) -> Iterator[tuple[str, Analysis]]
             yield from work
     except Stopped:
         return
+    except Exception as error:
+        yield "", error
