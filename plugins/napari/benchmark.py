@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 from napari import Viewer
 from napari.layers import Image
-from napari_stemdisp.panel import Panel
-from napari_stemdisp.reader import layers_of
 from qtpy.QtWidgets import QApplication
 
 import stemdisp
+from napari_stemdisp.panel import Panel
+from napari_stemdisp.reader import layers_of
 from stemdisp.scene import Edge, Motion, Scene, View
 
 COLUMNS = {2048: 20_000, 4096: 100_000}

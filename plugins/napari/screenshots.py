@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from napari import Viewer
 from napari.layers import Image
-from napari_stemdisp.panel import Panel
-from napari_stemdisp.samples import interface_multislice
 from PIL import Image as Picture
 from qtpy.QtWidgets import QApplication
+
+from napari_stemdisp.panel import Panel
+from napari_stemdisp.samples import interface_multislice
 
 SIZE = (1366, 768)
 

@@ -100,8 +100,9 @@ def small() -> Micrograph:
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
     """A viewer with the panel in it."""
-    from napari_stemdisp.panel import Panel
     from window import LONG_MS, Window
+
+    from napari_stemdisp.panel import Panel
 
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1366, 768)

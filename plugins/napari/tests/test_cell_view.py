@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_stemdisp.cell_view import SIDE, CellView, with_error
 
+from napari_stemdisp.cell_view import SIDE, CellView, with_error
 from stemdisp import Flag
 from stemdisp.flags import SENTENCES
 from stemdisp.io.tables import cells_table

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from napari_stemdisp.editors import Automatic, Choice, Pair, Real, StillComboBox, StillRealBox, StillSlider, Text, Whole
-from napari_stemdisp.form import MaterialForm, SectionForm, words
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QSpinBox
 
+from napari_stemdisp.editors import Automatic, Choice, Pair, Real, StillComboBox, StillRealBox, StillSlider, Text, Whole
+from napari_stemdisp.form import MaterialForm, SectionForm, words
 from stemdisp.polarization_section import PolarizationSection
 from stemdisp.recipe import (
     AssignSection,

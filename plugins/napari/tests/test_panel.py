@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from napari_stemdisp.steps import STEPS
 from window import LONG_MS, Window
 
 import stemdisp
+from napari_stemdisp.steps import STEPS
 from stemdisp import Micrograph
 from stemdisp.pipeline import STAGES
 

@@ -7,12 +7,12 @@ import pytest
 from matplotlib.backend_bases import MouseEvent
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
-from napari_stemdisp.directions_view import DirectionsView
-from napari_stemdisp.plot import toned
-from napari_stemdisp.profile_view import ProfileView
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QApplication, QComboBox
 
+from napari_stemdisp.directions_view import DirectionsView
+from napari_stemdisp.plot import toned
+from napari_stemdisp.profile_view import ProfileView
 from stemdisp.figures.style import PARALLEL_COLOUR
 from stemdisp.figures.wheel import direction_colours
 

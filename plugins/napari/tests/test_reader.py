@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import tifffile
 from napari.plugins import _npe2
-from napari_stemdisp.reader import get_folder_reader, get_image_reader, limits
-from napari_stemdisp.samples import DATA
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import stemdisp
+from napari_stemdisp.reader import get_folder_reader, get_image_reader, limits
+from napari_stemdisp.samples import DATA
 from stemdisp.io.store import save_failure
 
 PLUGIN = "napari-stemdisp"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from napari_stemdisp import samples
 
 PLUGIN = "napari-stemdisp"

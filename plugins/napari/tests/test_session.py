@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from napari_stemdisp.session import Session
-from napari_stemdisp.steps import BY_KEY, STEPS
 
 import stemdisp
+from napari_stemdisp.session import Session
+from napari_stemdisp.steps import BY_KEY, STEPS
 from stemdisp import Analysis, Micrograph, entry_for
 from stemdisp.pipeline import STAGES
 from stemdisp.scene import Edge, Motion, Scene, View

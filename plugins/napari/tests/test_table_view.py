@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_stemdisp.table_model import TableModel, matching
-from napari_stemdisp.table_view import TableView
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QComboBox, QLineEdit
 
+from napari_stemdisp.table_model import TableModel, matching
+from napari_stemdisp.table_view import TableView
 from stemdisp.io.tables import TABLES
 
 TABLE = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_stemdisp.wheel import Wheel, WheelPicture
-from napari_stemdisp.wheel_picture import WHEEL, Legend, written
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication
 
+from napari_stemdisp.wheel import Wheel, WheelPicture
+from napari_stemdisp.wheel_picture import WHEEL, Legend, written
 from stemdisp.figures.wheel import direction_colours
 
 DIRECTIONS = {"right": (1.0, 0.0), "up": (0.0, -1.0), "left": (-1.0, 0.0), "down left": (-0.7, 0.7)}

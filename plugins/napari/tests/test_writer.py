@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+import stemdisp
 from napari_stemdisp import writer
 from napari_stemdisp.reader import layers_of
 from napari_stemdisp.samples import DATA
-
-import stemdisp
 from stemdisp.batch.run import Options, run_sets
 from stemdisp.io.pairs import group_inputs
 from stemdisp.io.tables import write_columns_csv

@@ -7,11 +7,11 @@ from typing import Any
 
 from napari.layers import Image
 from napari.viewer import Viewer
-from napari_stemdisp.panel import Panel
-from napari_stemdisp.reader import layers_of
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
+from napari_stemdisp.panel import Panel
+from napari_stemdisp.reader import layers_of
 from stemdisp import Micrograph
 
 LONG_MS = 60_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from napari.layers import Image
 
 import stemdisp
 from stemdisp import Analysis, Micrograph, PixelSize, ReadError, Signal
+from stemdisp.io.pairs import group_inputs
 
 from .layers import KEY, micrograph_of, role
 
@@ -42,6 +45,28 @@ def adopted(layer: Image) -> tuple[Micrograph, tuple[Path, ...], Analysis | None
         # The same numbers as on the command line: from the file itself.
         return stemdisp.read(path), (path,), None
     return _from_pixels(layer), (), None
+
+
+def pair_up(layers: Sequence[Image]) -> None:
+    """Make images that were opened one by one, and whose names say that they are one area, one micrograph.
+
+    Raises ReadError where they do not fit together.
+    """
+    alone = {}
+    for layer in layers:
+        paths = (layer.metadata.get(KEY) or {}).get("paths", ())
+        if len(paths) == 1 and len(layer.metadata[KEY]["micrograph"].signals) == 1:
+            alone[Path(os.path.abspath(paths[0]))] = layer
+    if len(alone) < 2:
+        return
+    for one in group_inputs(list(alone)):
+        own = [alone[path] for path in one.paths if path in alone]
+        if len(own) < 2:
+            continue
+        together = stemdisp.read(*one.paths, name=one.name)
+        for layer in own:
+            known = {**layer.metadata[KEY], "micrograph": together, "paths": tuple(one.paths)}
+            layer.metadata = {**layer.metadata, KEY: known}
 
 
 def _from_pixels(layer: Image) -> Micrograph:

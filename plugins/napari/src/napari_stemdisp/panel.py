@@ -20,10 +20,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from stemdisp import Analysis, StemdispError
+from stemdisp import Analysis, Micrograph, StemdispError
 from stemdisp.batch.run import sentence_of
 
-from .adopt import adopted, fits
+from .adopt import adopted, fits, pair_up
 from .canvas import Canvas
 from .export_box import ExportBox
 from .layers import micrograph_of
@@ -149,6 +149,11 @@ class Panel(QWidget):
 
     def _list_images(self, *_: Any) -> None:
         """Offer the images of the viewer; take the first where none was open."""
+        before = self.session.shown
+        try:
+            pair_up([layer for layer in self.viewer.layers if fits(layer)])
+        except StemdispError as error:
+            self.say(str(error), "warning")
         found: dict[int, Image] = {}
         for layer in self.viewer.layers:
             if fits(layer):
@@ -161,8 +166,12 @@ class Panel(QWidget):
         self.images.addItems(names or ["no image is open"])
         if present in names:
             self.images.setCurrentIndex(names.index(present))
-        if self._offered and self.session.micrograph is None:
+        shown = [micrograph_of(layer) for layer in self._offered]
+        if self._offered and before is None:
             self._choose(0)
+        elif before is not None and before not in shown and self.session.analysis is None:
+            # What was open became part of a pair.
+            self._choose(next((n for n, one in enumerate(shown) if _holds(one, before)), -1))
 
     def _choose(self, index: int) -> None:
         """Open the image of a layer."""
@@ -346,3 +355,8 @@ def _name(layer: Image) -> str:
     """The name of a layer's micrograph, or its own."""
     known = micrograph_of(layer)
     return layer.name if known is None else known.name
+
+
+def _holds(one: Micrograph | None, other: Micrograph) -> bool:
+    """Whether all files of another micrograph are among those of one."""
+    return one is not None and bool(other.inputs) and all(one.was_read_from(source.sha256) for source in other.inputs)
