@@ -267,8 +267,9 @@ def inspect(
 def _scene(zone: str, size: str, pixel_size: float, interface: Interface, values: dict[str, Any]) -> Scene:
     """The scene that the options of ``simulate`` ask for."""
     from .materials import parse_zone
+    from .motion import Motion
     from .options import numbers
-    from .scene import Dose, Edge, Look, Motion, Scene, View
+    from .scene import Dose, Edge, Look, Scene, View
 
     nx, ny = (round(v) for v in numbers(size, "--size"))
     if not (32 <= nx <= 16384 and 32 <= ny <= 16384):

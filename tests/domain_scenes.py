@@ -66,7 +66,9 @@ def superlattice(cells: int, seed: int) -> Scene:
         view=View(shape=(700, 700), pixel_size_pm=(12.0, 12.0), rotation_deg=(3.0, -20.0, 31.0)[seed % 3]),
         look=Look(tail=0.1, amplitude_scatter=0.02),
         dose=Dose(peak_counts=2000.0, background_counts=200.0),
-        motion=Motion(pattern="vortices", pattern_pm=25.0, pattern_width_A=32.0, pattern_at_A=(5.0, 0.0), jitter_pm=1.0),
+        motion=Motion(
+            pattern="vortices", pattern_pm=25.0, pattern_width_A=32.0, pattern_at_A=(5.0, 0.0), jitter_pm=1.0
+        ),
         stack=Stack(cells=(cells, cells), strength={"Pb": STRONTIUM}, strain=-0.02, offset_A=3.0),
         seed=seed,
     )

@@ -60,7 +60,7 @@ def _line(ax: Axes, points: Floats, width: float) -> Artist:
 
 def _label(ax: Axes, place: Floats, text: str) -> Artist:
     style: dict[str, Any] = {"fontsize": "x-small", "color": DOMAIN_COLOUR, "ha": "center", "va": "center"}
-    label = ax.text(*place, text, **style, fontweight="bold", clip_on=True, zorder=7)
+    label = ax.text(place[0], place[1], text, **style, fontweight="bold", clip_on=True, zorder=7)
     label.set_path_effects([withStroke(linewidth=1.8, foreground="white")])
     return label
 

@@ -163,9 +163,7 @@ def chains(found: list[Crossing]) -> list[list[Crossing]]:
     walls: list[list[Crossing]] = []
     for one in sorted(found, key=lambda crossing: (crossing.row, crossing.place)):
         near = [
-            (abs(wall[-1].place - one.place), number)
-            for number, wall in enumerate(walls)
-            if one.continues(wall[-1])
+            (abs(wall[-1].place - one.place), number) for number, wall in enumerate(walls) if one.continues(wall[-1])
         ]
         if near:
             walls[min(near)[1]].append(one)

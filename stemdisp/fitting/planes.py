@@ -53,4 +53,4 @@ def jumps_between_planes(plane: Ints, values: Floats, least: Floats) -> Floats:
     near = size >= np.maximum(FLAT * top, max(1.0, HELD * size.max(initial=0.0)))
     runs = np.split(np.flatnonzero(near), np.flatnonzero(np.diff(np.flatnonzero(near)) > 1) + 1)
     last = np.array([run.mean() + TOGETHER - 1 for run in runs if len(run)])
-    return np.interp(last, np.arange(len(numbers)), numbers) + 0.5
+    return np.asarray(np.interp(last, np.arange(len(numbers)), numbers) + 0.5)

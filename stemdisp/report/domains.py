@@ -83,8 +83,8 @@ def _walls_sentence(walls: tuple[Wall, ...]) -> str:
         by = angles[0] if len(angles) == 1 else f"{angles[0]} to {angles[-1]}"
         kinds.append(f"{count(len(turned), 'wall')} at which the displacement turns by {by}°")
     return (
-        f"There {'is' if len(walls) == 1 else 'are'} {' and '.join(kinds)}; the error of a position is that of its mean "
-        "along the normal, and the width w that of tanh(distance / w)."
+        f"There {'is' if len(walls) == 1 else 'are'} {' and '.join(kinds)}; the error of a position is that of its "
+        "mean along the normal, and the width w that of tanh(distance / w)."
     )
 
 
@@ -93,7 +93,8 @@ def _vortices_sentence(vortices: tuple[Vortex, ...]) -> str:
     if not vortices:
         return ""
     against = sum(one.charge < 0 for one in vortices)
-    of_them = f", of which {against}{JOIN}{'is an antivortex' if against == 1 else 'are antivortices'}" if against else ""
+    kind = "is an antivortex" if against == 1 else "are antivortices"
+    of_them = f", of which {against}{JOIN}{kind}" if against else ""
     return (
         f"The displacement winds around {count(len(vortices), 'point')}{of_them}; the sense is as seen on the screen, "
         "for the displacement and, where that is the displacement times a number, for the polarization."

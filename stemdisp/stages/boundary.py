@@ -14,7 +14,6 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
 from ..errors import StageError
-from ..errors import StageError
 from ..fitting.curve import dividing_curve
 from ..fitting.grid import Grid, scatter
 from ..fitting.planes import jumps_between_planes

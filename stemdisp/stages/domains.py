@@ -40,7 +40,7 @@ SURROUNDED = 7
 beside the row."""
 
 STEEP_ENOUGH = 0.7
-"""Cells from row to row that a wall may shift by for its rows to tell it, at most about one more than the other rows'."""
+"""Rows tell a wall if they cross it at least so steeply in parts of how steeply those along the other index do."""
 
 SAME_WALL, IN_LINE = 2.0, 0.94
 """Cells within which walls that rows along h and along k cross are one, and cosine of the angle up to which pieces of
@@ -57,8 +57,8 @@ PM_PER_NM = 1000.0
 
 SENTENCE = (
     "walls and vortices are looked for in means over a cell and its eight neighbours, where these are longer than "
-    f"{ABOVE:g} standard errors; a uniform displacement that was not subtracted shifts both, and changes by how much the "
-    "displacement turns at a wall"
+    f"{ABOVE:g} standard errors; a uniform displacement that was not subtracted shifts both, and changes by how much "
+    "the displacement turns at a wall"
 )
 
 
@@ -240,9 +240,7 @@ def _wall(
     )
 
 
-def _beside(
-    frame: _Frame, places: Floats, normal: Floats, chain: list[Crossing], along: int
-) -> tuple[Floats, Ints]:
+def _beside(frame: _Frame, places: Floats, normal: Floats, chain: list[Crossing], along: int) -> tuple[Floats, Ints]:
     """Distances (n,) in pm along the normal from where its row crosses a wall, of the cells (n,) of these rows."""
     x, rows = [], []
     for one, place in zip(chain, places, strict=True):

@@ -53,7 +53,8 @@ from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
 
 import stemdisp
 from stemdisp.model.analysis import Analysis
-from stemdisp.scene import Dose, Look, Motion, Scene, Truth, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Look, Scene, Truth, View
 from stemdisp.synthetic import simulate
 
 MEASURED = """
