@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import accuracy
 import crystals
 import engine
+import ferroelectrics
 import interfaces
 import maps
 import multislice_layers_table
@@ -356,8 +357,8 @@ def main() -> None:
     """All tables."""
     warnings.simplefilter("ignore")
     began = time.process_time()
-    parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, others, robustness)
-    for part in (*parts, speed, engines, large):
+    parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps)
+    for part in (*parts, ferroelectrics.ferroelectrics, others, robustness, speed, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
