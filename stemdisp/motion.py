@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Vector = tuple[float, float]
+Pattern = Literal["none", "wall", "turn", "vortex", "vortices"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Motion:
     site_pm: Mapping[str, Vector] = field(default_factory=dict)
     jitter_pm: float = 0.0
     tilt_pm: Mapping[str, Vector] = field(default_factory=dict)
-    pattern: Literal["none", "wall", "turn", "vortex", "vortices"] = "none"
+    pattern: Pattern = "none"
     pattern_pm: float = 0.0
     pattern_width_A: float = 6.0
     pattern_at_A: Vector = (0.0, 0.0)

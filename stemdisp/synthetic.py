@@ -15,22 +15,10 @@ from numpy.typing import NDArray
 from .materials import ATOMIC_NUMBER, HAADF_EXPONENT
 from .model.micrograph import Micrograph, PixelSize, Signal
 from .motion import Motion
-from .scene import Dose, Edge, Look, Scan, Scene, SignalName, Stack, Truth, View
+from .scene import Dose, Edge, Look, Scan, Scene, SignalName, Truth, View
 from .specimen import WINDOW, Specimen, build_specimen, contrast, displacement_pm, origin, outward
 
-__all__ = [
-    "Dose",
-    "Edge",
-    "Look",
-    "Motion",
-    "Scan",
-    "Scene",
-    "Stack",
-    "Truth",
-    "View",
-    "simulate",
-    "simulate_frames",
-]
+__all__ = ["Dose", "Edge", "Look", "Motion", "Scan", "Scene", "Truth", "View", "simulate", "simulate_frames"]
 
 Floats = NDArray[np.float64]
 

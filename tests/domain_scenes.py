@@ -9,14 +9,14 @@ import numpy as np
 from scenes import recipe
 
 import stemdisp
-from stemdisp.materials import MATERIALS
+from stemdisp.materials import MATERIALS, Zone
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.domains import Domains
-from stemdisp.motion import Motion
+from stemdisp.motion import Motion, Pattern
 from stemdisp.scene import Dose, Look, Scene, Stack, Truth, View
 from stemdisp.synthetic import simulate
 
-DISPLACED_PM = {"BaTiO3": 6.0, "PbTiO3": 15.0}
+DISPLACED_PM = {"BaTiO3": 6.0, "PbTiO3": 15.0, "BiFeO3": 25.0}
 """By how much the moving site of these stands off its reference in the bulk, about."""
 
 WIDTH_A = 5.0
@@ -72,6 +72,30 @@ def superlattice(cells: int, seed: int) -> Scene:
         stack=Stack(cells=(cells, cells), strength={"Pb": STRONTIUM}, strain=-0.02, offset_A=3.0),
         seed=seed,
     )
+
+
+FERROELECTRICS: tuple[tuple[str, Zone, Pattern], ...] = (
+    ("BaTiO3", (0, 0, 1), "none"),
+    ("BaTiO3", (0, 0, 1), "wall"),
+    ("BaTiO3", (0, 0, 1), "turn"),
+    ("BaTiO3", (1, -1, 0), "none"),
+    ("BaTiO3", (1, -1, 0), "wall"),
+    ("BiFeO3", (0, 0, 1), "none"),
+    ("BiFeO3", (0, 0, 1), "turn"),
+    ("BiFeO3", (1, -1, 0), "none"),
+    ("BiFeO3", (1, -1, 0), "wall"),
+)
+"""Crystals, zones and patterns that the same calls are tested on, beside superlattices."""
+
+
+def ferroelectric(material: str, zone: Zone, pattern: Pattern, seed: int) -> Scene:
+    """An image of 9 nm, displaced as one or with a wall in its middle."""
+    size = DISPLACED_PM[material] * (1 if seed % 2 else -1)
+    uniform = (size, 0.5 * size) if pattern == "none" else (0.0, 0.0)
+    motion = Motion(pattern=pattern, pattern_pm=size, pattern_width_A=WIDTH_A, uniform_pm=uniform, jitter_pm=1.0)
+    shown = scene(material, motion, seed)
+    view = replace(shown.view, shape=(640, 640), rotation_deg=(3.0, -20.0, 31.0)[seed % 3])
+    return replace(shown, zone=zone, view=view)
 
 
 def cores_px(shown: Scene) -> np.ndarray:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scenes import interface_scene, recipe
 
 import stemdisp
-from stemdisp.scene import Dose, Edge, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Edge, Scene, View
 from stemdisp.synthetic import simulate
 
 Floats = NDArray[np.float64]

@@ -15,8 +15,9 @@ import stemdisp
 from stemdisp.bound import cramer_rao
 from stemdisp.crystal import project
 from stemdisp.materials import MATERIALS, KTaO3, Zone, format_indices
+from stemdisp.motion import Motion
 from stemdisp.recipe import Recipe
-from stemdisp.scene import Dose, Edge, Look, Motion, OutputType, Scene, Truth, View
+from stemdisp.scene import Dose, Edge, Look, OutputType, Scene, Truth, View
 from stemdisp.synthetic import simulate
 
 Floats = NDArray[np.float64]

@@ -93,9 +93,8 @@ def _vortices_sentence(vortices: tuple[Vortex, ...]) -> str:
     if not vortices:
         return ""
     against = sum(one.charge < 0 for one in vortices)
-    of_them = (
-        f", of which {against}{JOIN}{'is an antivortex' if against == 1 else 'are antivortices'}" if against else ""
-    )
+    kind = "is an antivortex" if against == 1 else "are antivortices"
+    of_them = f", of which {against}{JOIN}{kind}" if against else ""
     return (
         f"The displacement winds around {count(len(vortices), 'point')}{of_them}; the sense is as seen on the screen, "
         "for the displacement and, where that is the displacement times a number, for the polarization."

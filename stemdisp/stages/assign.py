@@ -159,7 +159,7 @@ def _fill_holes(anchors: _Anchors) -> _Anchors:
 
 
 def _over_fainter_rows(anchors: _Anchors, lattice: Lattice, signal: Signal, tolerance: float) -> _Anchors:
-    """Add rows of columns that are fainter than what was looked for, as of another crystal in the same lattice."""
+    """Add rows of columns fainter than what was looked for, as those of another crystal in the same lattice."""
     ny, nx = signal.image.shape
     short = float(np.linalg.norm(lattice.cell, axis=1).min())
     frame = np.array([[0, 0], [nx - 1, ny - 1]]) + 0.5 * short * np.array([[1], [-1]])

@@ -40,7 +40,7 @@ SURROUNDED = 7
 beside the row."""
 
 STEEP_ENOUGH = 0.7
-"""Cells from row to row that a wall may shift by for its rows to tell it, about one more than those of the other."""
+"""Rows tell a wall if they cross it at least so steeply in parts of how steeply those along the other index do."""
 
 SAME_WALL, IN_LINE = 2.0, 0.94
 """Cells within which walls that rows along h and along k cross are one, and cosine of the angle up to which pieces of

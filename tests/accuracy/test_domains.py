@@ -1,4 +1,4 @@
-"""A 180-degree wall and a flux-closure vortex within one cell of where they are, and neither where there is none.
+"""Walls and vortices within one cell of where they are, in a superlattice too, and neither where there is none.
 
 More images are counted by ``make bench``.
 """
@@ -7,10 +7,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from domain_scenes import WIDTH_A, found_in, middle_px, patterned, wall_off_A, without_domains
+from domain_scenes import (
+    FERROELECTRICS,
+    WIDTH_A,
+    cores_px,
+    ferroelectric,
+    found_in,
+    middle_px,
+    patterned,
+    superlattice,
+    turned,
+    wall_off_A,
+    without_domains,
+)
+from measure import displacements, known, slope
 
 CELL_A = 3.985
-IMAGES = 20
+IMAGES = 24
 
 
 @pytest.mark.parametrize("material", ["BaTiO3", "PbTiO3"])
@@ -37,6 +50,48 @@ def test_a_vortex(material: str) -> None:
         assert off < CELL_A and vortex.charge == 1
         assert vortex.sense == ("counter-clockwise" if shown.motion.pattern_pm > 0 else "clockwise")
         assert found.walls == ()
+
+
+@pytest.mark.parametrize("seed", [2, 5, 11, 36, 47])
+def test_a_wall_of_90_degrees(seed) -> None:
+    shown = turned(seed)
+    found, _, _ = found_in(shown)
+    (wall,) = found.walls
+    off = wall_off_A(shown, wall.points_px)
+    print(
+        f"{len(off)} rows off by {off.mean():.2f} A, turned by {wall.turn_deg:.1f} +- {wall.turn_std_deg:.1f} degrees"
+    )
+    assert abs(off.mean()) < 0.5 * CELL_A and len(off) >= 5 and found.vortices == ()
+    assert abs(wall.turn_deg - 90) < max(6.0, 4 * wall.turn_std_deg)
+
+
+@pytest.mark.parametrize("cells", [6, 8, 10])
+def test_a_superlattice(cells) -> None:
+    shown = superlattice(cells, 0)
+    found, analysis, truth = found_in(shown)
+    pairs, size = displacements(analysis, known(truth)), np.array(shown.view.shape[::-1])
+    steep = slope(pairs)
+    print(f"slope {steep.value:.3f} +- {steep.std:.3f}, off by {pairs.bias} +- {pairs.bias_sem} pm")
+    assert abs(steep.value - 1) < 0.03 and np.abs(pairs.bias).max() < 1.0
+    true = cores_px(shown)
+    inside = true[((true > 100) & (true < size - 100)).all(axis=1)]
+    off = [min(np.linalg.norm((one.xy_px - core) @ truth.to_pm) for one in found.vortices) / 100 for core in inside]
+    print(f"{len(off)} cores off by {np.round(off, 2)} A")
+    assert max(off) < CELL_A and all(one.charge == 1 for one in found.vortices) and found.walls == ()
+    assert analysis.interface is None
+    assert any("boundaries between crystals" in one for one in analysis.warnings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("material", "zone", "pattern"), FERROELECTRICS)
+def test_other_ferroelectrics(material, zone, pattern) -> None:
+    shown = ferroelectric(material, zone, pattern, 1)
+    found, analysis, truth = found_in(shown)
+    pairs = displacements(analysis, known(truth))
+    assert (np.abs(pairs.bias) < np.maximum(1.0, 2 * pairs.bias_sem)).all()
+    assert len(found.walls) == (pattern != "none") and found.vortices == () and analysis.interface is None
+    assert all(abs(wall_off_A(shown, one.points_px).mean()) < CELL_A for one in found.walls)
+    assert pattern == "none" or abs(slope(pairs).value - 1) < 0.03
 
 
 @pytest.mark.slow

@@ -19,7 +19,8 @@ from scenes import ROBUST, ZONES, recipe
 import stemdisp
 from stemdisp.materials import Zone
 from stemdisp.model.analysis import Analysis
-from stemdisp.scene import Dose, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Scene, View
 from stemdisp.synthetic import simulate
 
 CATIONS = ("K", "Ta")

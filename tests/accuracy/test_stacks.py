@@ -14,7 +14,8 @@ from stemdisp.fitting.align import drift
 from stemdisp.fitting.restack import aligned_mean
 from stemdisp.materials import Zone
 from stemdisp.model.micrograph import Micrograph, PixelSize, Signal
-from stemdisp.scene import Dose, Edge, Look, Motion, Scan, Scene, Truth, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Edge, Look, Scan, Scene, Truth, View
 from stemdisp.synthetic import simulate_frames
 
 ZONES: dict[str, Zone] = {"1-10": (1, -1, 0), "001": (0, 0, 1)}

@@ -26,6 +26,7 @@ import accuracy
 import crystals
 import distortions
 import engine
+import ferroelectrics
 import interactive
 import interfaces
 import maps
@@ -55,7 +56,8 @@ from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
 
 import stemdisp
 from stemdisp.model.analysis import Analysis
-from stemdisp.scene import Dose, Look, Motion, Scene, Truth, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Look, Scene, Truth, View
 from stemdisp.synthetic import simulate
 
 MEASURED = """
@@ -358,7 +360,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     began = time.process_time()
     parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, distortions.distortions)
-    parts = (*parts, others, robustness)
+    parts = (*parts, ferroelectrics.ferroelectrics, others, robustness)
     for part in (*parts, speed, interactive.interactive, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")

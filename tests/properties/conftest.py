@@ -12,8 +12,9 @@ import stemdisp
 from stemdisp.materials import Zone, format_indices
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.micrograph import Micrograph
+from stemdisp.motion import Motion
 from stemdisp.recipe import Recipe
-from stemdisp.scene import Dose, Edge, Motion, Scene, SignalName, Truth, View
+from stemdisp.scene import Dose, Edge, Scene, SignalName, Truth, View
 
 EDGE: dict[Zone, tuple[int, int, int]] = {(0, 0, 1): (1, 0, 0), (1, -1, 0): (1, 1, 1)}
 """The edge that is looked at in each zone."""

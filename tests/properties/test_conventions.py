@@ -9,7 +9,8 @@ from scenes import recipe
 
 import stemdisp
 from stemdisp.model.analysis import Analysis
-from stemdisp.scene import Dose, Edge, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Edge, Scene, View
 from stemdisp.synthetic import simulate
 
 VIEW = View(shape=(240, 300), pixel_size_pm=(14.0, 14.0))

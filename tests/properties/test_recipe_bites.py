@@ -19,8 +19,9 @@ import stemdisp
 from stemdisp.errors import RecipeError, StemdispError
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize
+from stemdisp.motion import Motion
 from stemdisp.recipe import Recipe
-from stemdisp.scene import Dose, Edge, Motion, Scene, View
+from stemdisp.scene import Dose, Edge, Scene, View
 from stemdisp.synthetic import simulate
 
 SHA = "ab" * 32

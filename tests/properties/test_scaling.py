@@ -18,9 +18,10 @@ from stemdisp.model.analysis import Analysis
 from stemdisp.model.columns import Columns
 from stemdisp.model.fields import VectorField
 from stemdisp.model.micrograph import InputFile, Micrograph, PixelSize, Signal
+from stemdisp.motion import Motion
 from stemdisp.pipeline import STAGES, steps
 from stemdisp.recipe import Recipe
-from stemdisp.scene import Dose, Motion, Scene, View
+from stemdisp.scene import Dose, Scene, View
 
 Floats = NDArray[np.float64]
 Analysed = Callable[..., Any]

@@ -12,9 +12,10 @@ import pytest
 import stemdisp
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.micrograph import Micrograph, PixelSize
+from stemdisp.motion import Motion
 from stemdisp.pipeline import STAGES
 from stemdisp.pulse import Stopped, listening
-from stemdisp.scene import Edge, Motion, Scene, View
+from stemdisp.scene import Edge, Scene, View
 from stemdisp.synthetic import simulate
 
 RECIPE = stemdisp.recipe_for("KTaO3", "1-10")

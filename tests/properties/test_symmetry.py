@@ -21,7 +21,8 @@ import stemdisp
 from stemdisp.materials import Zone
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.micrograph import Micrograph, PixelSize, Signal
-from stemdisp.scene import Dose, Edge, Look, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Edge, Look, Scene, View
 from stemdisp.synthetic import simulate
 
 Floats = NDArray[np.float64]

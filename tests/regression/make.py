@@ -16,7 +16,8 @@ import numpy as np
 import stemdisp
 from stemdisp import flags
 from stemdisp.model.micrograph import Micrograph, PixelSize, Signal
-from stemdisp.scene import Dose, Edge, Look, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Edge, Look, Scene, View
 
 HERE = Path(__file__).parent
 

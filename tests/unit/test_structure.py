@@ -14,8 +14,9 @@ from stemdisp.crystal import project
 from stemdisp.errors import RecipeError
 from stemdisp.io.recipe_toml import to_toml
 from stemdisp.materials import KTaO3
+from stemdisp.motion import Motion
 from stemdisp.recipe import load, parse
-from stemdisp.scene import Motion, Scene, View
+from stemdisp.scene import Scene, View
 
 GOOD = """
 [material]

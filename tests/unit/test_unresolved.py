@@ -12,7 +12,8 @@ from stemdisp.figures.save import save_figures
 from stemdisp.flags import Flag
 from stemdisp.materials import format_indices
 from stemdisp.model.analysis import Analysis
-from stemdisp.scene import Dose, Look, Motion, Scene, Truth, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Look, Scene, Truth, View
 
 
 @cache

@@ -20,9 +20,10 @@ from stemdisp.io.recipe_toml import to_toml
 from stemdisp.io.store import load, save
 from stemdisp.materials import MATERIALS, format_indices
 from stemdisp.model.micrograph import PixelSize
+from stemdisp.motion import Motion
 from stemdisp.recipe import Recipe
 from stemdisp.recipe import load as load_recipe
-from stemdisp.scene import Dose, Motion, Scene, View
+from stemdisp.scene import Dose, Scene, View
 
 COLUMNS = "loop_\n_atom_site_label\n_atom_site_type_symbol\n" + "".join(f"_atom_site_fract_{c}\n" for c in "xyz")
 CUBIC = "_symmetry_space_group_name_H-M 'P m -3 m'\n"

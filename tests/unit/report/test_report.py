@@ -11,6 +11,7 @@ import pytest
 from sides import on_side
 
 from stemdisp.flags import SENTENCES, Flag
+from stemdisp.model.domains import Domains, Vortex, Wall
 from stemdisp.model.external import RankCorrelation
 from stemdisp.model.micrograph import InputFile
 from stemdisp.model.profile import Decay
@@ -221,3 +222,21 @@ def test_what_is_left_out_stands_on_the_page(write, kto):
     shallow = whole.having(displacement=replace(kto.displacement, offset=None, assumption=HOSTILE))
     text = write(shallow)
     assert "Left out" in text and "the reference is left out" in text and "<script" not in text
+
+
+def test_walls_and_vortices_have_a_section_where_there_are_any(write, kto):
+    assert "Domain walls" not in write(kto)
+    points = np.array([[30.0, 40.0], [30.0, 60.0]])
+    sides = np.array([[9.0, 0.0], [0.0, -9.0]])
+    turned = Wall(
+        points, points.mean(axis=0), np.array([1.0, 0.0]), 0.021, 0.05, 0.5, 0.04, 6.0, sides, sides * 0 + 0.3
+    )
+    opposite = Wall(points, points.mean(axis=0), np.array([0.0, 1.0]), 0.02, 0.05, np.nan, np.nan, np.nan)
+    vortex = Vortex(np.array([50.0, 70.0]), np.full(2, 1.0), 1, "clockwise")
+    anti = Vortex(np.array([80.0, 70.0]), np.full(2, np.nan), -1, "none")
+    found = Domains((vortex, anti), (turned, opposite), np.array([0.0, 1.0]), "looked for by hand")
+    page = Page(write(kto.having(domains=found))).text
+    assert "Domain walls and vortices" in page and "Looked for by hand." in page
+    assert "1 wall between opposite displacements and 1 wall at which the displacement turns by 90°" in page
+    assert "0° → 90°" in page and "90.0 ± 2.7°" in page and "0.021" in page and "0.500 ± 0.040" in page
+    assert "winds around 2 points, of which 1 is an antivortex" in page and "+1 clockwise" in page and "−1" in page

@@ -9,7 +9,8 @@ from measure import invented, known, match, missed
 from stemdisp.errors import StageError
 from stemdisp.flags import Flag
 from stemdisp.materials import ZONES
-from stemdisp.scene import Dose, Edge, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Edge, Scene, View
 from stemdisp.stages.assign import assign
 
 VIEW = View(shape=(208, 220), pixel_size_pm=(12.5, 12.5))

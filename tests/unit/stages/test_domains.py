@@ -14,7 +14,7 @@ from stemdisp.model.domains import Domains
 from stemdisp.model.fields import VectorField
 from stemdisp.model.lattice import Lattice
 from stemdisp.model.micrograph import PixelSize
-from stemdisp.scene import Motion
+from stemdisp.motion import Motion
 from stemdisp.stages.domains import domains
 
 HK = np.array([(h, k) for h in range(-8, 9) for k in range(-8, 9)])

@@ -14,9 +14,10 @@ from stemdisp.flags import Flag
 from stemdisp.materials import MATERIALS
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.fields import Offset
+from stemdisp.motion import Motion
 from stemdisp.recipe import Recipe
 from stemdisp.report.words import paragraph
-from stemdisp.scene import Dose, Edge, Motion, Scene, SignalName, View
+from stemdisp.scene import Dose, Edge, Scene, SignalName, View
 from stemdisp.stages.full import full
 
 PAIR: tuple[SignalName, ...] = ("HAADF", "ABF")

@@ -10,7 +10,8 @@ from stemdisp.crystal import project
 from stemdisp.flags import Flag
 from stemdisp.materials import MATERIALS
 from stemdisp.model.lattice import Lattice
-from stemdisp.scene import Dose, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Scene, View
 from stemdisp.stages.hold import hold
 
 

@@ -12,7 +12,8 @@ from scipy import ndimage
 import stemdisp
 from stemdisp.flags import Flag
 from stemdisp.model.micrograph import Signal
-from stemdisp.scene import Dose, Look, Motion, Scene, View
+from stemdisp.motion import Motion
+from stemdisp.scene import Dose, Look, Scene, View
 from stemdisp.stages.refine import refine
 
 SCENE = Scene(
