@@ -83,8 +83,7 @@ def test_a_superlattice(cells) -> None:
 
 
 TOO_LONG = ("BaTiO3", (1, -1, 0), "wall")
-"""Turned by 20 degrees clockwise its 6 pm come out 4 % too long, 0.25 pm; along the pixels and turned by 31 they do not.
-"""
+"""Turned by 20 degrees clockwise its 6 pm come out 4 % too long, 0.25 pm; along the pixels and turned by 31 not."""
 
 
 @pytest.mark.slow
