@@ -92,11 +92,9 @@ test: $(READY) $(if $(PYTEST_ARGS),,$(PLUGIN))
 	$(if $(PYTEST_ARGS),,@$(MAKE) --no-print-directory test-plugin)
 
 # With settings of their own, and with both Qts.
-WINDOWS := cd plugins/napari && NAPARI_CONFIG="$(CURDIR)/build/napari/settings.yaml" $(ONE_THREAD) \
-	$(abspath $(BIN))/python -m pytest
+WINDOWS := cd plugins/napari && $(ONE_THREAD) $(abspath $(BIN))/python -m pytest -n $(JOBS)
 
 test-plugin: $(PLUGIN)
-	@mkdir -p build/napari
 	$(WINDOWS) -o qt_api=pyqt6
 	$(WINDOWS) -o qt_api=pyside6
 
