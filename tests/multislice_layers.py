@@ -28,9 +28,9 @@ STORE = Path(__file__).parent / "multislice_layers.npz"
 CASES = {"along": "25 pm in the plane", "outward": "25 pm out of the plane", "still": "nothing"}
 """Names of the stored interfaces, and by what the K of their outermost layer are displaced."""
 
-STORED = (*CASES, "tilted")
-"""All that is stored: in the last K are displaced as in the first, nothing is missing, the crystal is tilted by 2 mrad
-about the upright axis."""
+STORED = (*CASES, "tilted", "leaning")
+"""All that is stored. In the last two nothing is missing and the crystal is tilted by 2 mrad: about the upright axis
+with K displaced as in the first, and about the one that lies along the interface with K where they belong."""
 
 CONTRAST: dict[str, Literal[1, -1]] = {"HAADF": 1, "ABF": -1}
 SOURCE_A = 0.8
