@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .backend import CPU, Device
 from .fitting.absorbed import Crystal, undone
 from .fitting.discs import disc_sums
-from .fitting.ellipses import Ellipses, fit_ellipses
+from .fitting.ellipses import Ellipses, fit_ellipses, width
 from .fitting.grid import usual as usual_around
 from .fitting.joint import JointFit
 from .fitting.local import LocalFit, LocalProblem, fit_windows
@@ -39,6 +39,10 @@ CORE_A, CORE_SHARE = 0.6, 0.7
 
 BESIDE_A = 2.5
 """Oxygen columns nearer to the frame than this (angstrom) keep their place."""
+
+OWN_WIDTHS = (0.6, 1.6)
+"""Widths of a column as an ellipse of its own, in those of its site, that are believed: where columns overlap much,
+what is undone of their neighbours outgrows them."""
 
 MOSTLY_KNOWN = 0.5
 """A column whose position is known beforehand to more than this share is held."""
@@ -158,6 +162,10 @@ def _alone(
         return columns.replace(xy_sys=away)
     crystal = Crystal(lattice.cell, lattice.motif.fractions @ lattice.cell, columns.site, columns.hk)
     own = undone(Ellipses(columns.xy, moments, covariance), problem, joint, crystal)
+    shared = np.exp(joint.state.shape.log_sigma)[problem.group[:n]]
+    ratio = width(own.moments, own.covariance)[0] / shared
+    alien = ~((ratio > OWN_WIDTHS[0]) & (ratio < OWN_WIDTHS[1]))
+    own.moments[alien], own.covariance[alien] = np.nan, np.nan
     return columns.replace(xy_sys=away, moments=own.moments, moments_cov=own.covariance)
 
 

@@ -15,6 +15,9 @@ from .model.quality import Check
 LARGE_PERCENT, SURE = 3.0, 3.0
 """Change of the width across the image, and standard errors, above both of which it is worth a warning."""
 
+MOST_KNOWN = 0.5
+"""Share of the columns that must have a width of their own."""
+
 
 def width_trend(
     columns: Columns, cells: UnitCells, displacement: VectorField | None, pixel_size: PixelSize | None
@@ -30,6 +33,8 @@ def width_trend(
     rows = np.unique(cells.reference[bulk])
     rows = rows[rows >= 0]
     rows = rows[columns.usable[rows]]
+    if np.isfinite(columns.moments[rows]).all(axis=1).sum() < max(MOST_KNOWN * len(rows), 1):
+        return []
     scale = np.ones(2) if pixel_size is None else pixel_size.xy_pm
     found = trend(columns.xy[rows] * scale, width(*scaled(columns.moments[rows], columns.moments_cov[rows], scale))[0])
     if found is None:

@@ -225,7 +225,7 @@ def _ellipticity(
         each = single[np.isfinite(single)]
         usual_std = float(np.median(each)) if len(each) else np.inf
         if not known.any() or usual_std > UNSURE:
-            why = "are too faint" if np.isfinite(usual_std) else "have no shape of their own"
+            why = "are too faint or overlap too much" if np.isfinite(usual_std) else "have no shape of their own"
             said.append(f"ellipticity of {site} is left out: its columns {why}")
             continue
         chosen = known & bulk if (known & bulk).any() else known

@@ -16,12 +16,12 @@ from stemdisp.io.formats import is_store
 from stemdisp.io.pairs import group_inputs
 from stemdisp.io.store import ARCHIVE, FAILURE, RECORD
 
+from .layers import grid_of
+
 log = logging.getLogger(__name__)
 
 LayerData = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[Any]]
-
-PM_PER_NM = 1000.0
 
 SHOWN = (0.1, 99.9)
 """Percentiles of the values that black and white stand for: columns are not clipped, single hot pixels do not count."""
@@ -37,15 +37,6 @@ MOST_NAMED = 4
 
 Series = dict[str, Any]
 """Signal -> its frames (F, ny, nx)."""
-
-
-def scale_of(micrograph: Micrograph) -> dict[str, Any]:
-    """How napari places the pixels of a micrograph: in nm where its pixel size is known, else in pixels."""
-    size = micrograph.pixel_size
-    if size is None:
-        return {"scale": (1.0, 1.0), "units": ("pixel", "pixel"), "axis_labels": ("y", "x")}
-    scale = (size.y_pm / PM_PER_NM, size.x_pm / PM_PER_NM)
-    return {"scale": scale, "units": ("nm", "nm"), "axis_labels": ("y", "x")}
 
 
 def limits(image: np.ndarray) -> tuple[float, float]:
@@ -77,7 +68,7 @@ def layers_of(
         Files that it was read from.
     """
     known = {"micrograph": micrograph, "paths": tuple(paths), **({} if analysis is None else {"analysis": analysis})}
-    placed, shared = scale_of(micrograph), {"colormap": "gray", "multiscale": False, "rgb": False}
+    placed, shared = grid_of(micrograph), {"colormap": "gray", "multiscale": False, "rgb": False}
     layers: list[LayerData] = []
     for number, (name, signal) in enumerate(micrograph.signals.items()):
         layers.append(
