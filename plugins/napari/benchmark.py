@@ -78,8 +78,22 @@ def measure(side: int) -> None:
     print(f"{side} x {side} px, {len(analysis.columns)} columns; CPU s, drawing included:")
     for name, took in rows.items():
         print(f"  {name}: {took:.2f}")
+    print(f"  cancel in the middle of the fit: {_cancelled(panel):.2f} s on the clock")
     print(f"  whole fit (core alone): {analysis.seconds['refine']:.2f}")
     viewer.close()
+
+
+def _cancelled(panel: Panel) -> float:
+    """Seconds from a click on Cancel to the end of what ran."""
+    panel.session.set_value("refine", "weak_window", 1.2)
+    panel.run("polarization")
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        QApplication.processEvents()
+    began = time.monotonic()
+    panel.stop()
+    finish(panel)
+    return time.monotonic() - began
 
 
 def _pan(viewer: Viewer) -> None:

@@ -192,3 +192,34 @@ def test_the_panel_fits_a_small_screen(window: Window, small: Micrograph) -> Non
         box.open()
     window.rest()
     assert window.panel.width() <= 520 and window.viewer.window._qt_window.height() <= 768
+
+
+def test_another_image_is_drawn_in_the_place_of_the_first(window: Window, small: Micrograph) -> None:
+    window.open(small)
+    window.run()
+    other = Micrograph(
+        "second", {"HAADF": stemdisp.Signal("HAADF", small.signals["HAADF"].image[:, ::-1].copy())}, small.pixel_size
+    )
+    window.open(other)
+    window.panel._choose(1)
+    window.rest()
+    assert not window.layer("displacement").visible
+    window.run()
+    assert window.layer("displacement").visible and window.layer("columns").visible
+    # Mirrored: what moved to the right moves to the left.
+    outermost = np.asarray(window.layer("displacement").features["layer"]) == 0
+    assert window.layer("displacement").data[outermost, 1, 1].mean() < 0
+
+
+def test_only_what_changed_is_drawn_again(window: Window, small: Micrograph) -> None:
+    window.open(small)
+    window.run()
+    drawn: list[str] = []
+    for role in ("columns", "displacement", "lattice"):
+        layer = window.layer(role)
+        (layer.events.data if role != "lattice" else layer.events.set_data).connect(
+            lambda event, role=role: drawn.append(role)
+        )
+    window.panel.session.set_value("layers", "minimum_cells", 2)
+    window.wait()
+    assert "columns" not in drawn

@@ -11,7 +11,7 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
-from stemdisp import StemdispError, entry_for
+from stemdisp import Analysis, StemdispError, entry_for
 from stemdisp.recipe import EditEntry
 
 from . import arrows, drawing, outlines
@@ -60,6 +60,7 @@ class Canvas(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DRAG_MS)
         self._timer.timeout.connect(self._take_lines)
+        self._drawn: Analysis | None = None
         self._changed: set[str] = set()
         self._heard: set[int] = set()
         viewer.mouse_drag_callbacks.append(self._click)
@@ -74,9 +75,14 @@ class Canvas(QObject):
 
     # -- from the session to the layers
 
-    def draw(self) -> None:
-        """Bring every layer up to date with what is known."""
+    def draw(self, *, anew: bool = False) -> None:
+        """Bring every layer up to date with what is known: those whose numbers changed, or all ``anew``."""
         analysis = self.keeper.analysis = self.session.analysis
+        before, self._drawn = None if anew else self._drawn, analysis
+
+        def changed(*names: str) -> bool:
+            return before is None or any(getattr(before, name) is not getattr(analysis, name) for name in names)
+
         if analysis is None:
             for role in ("columns", "lattice", "displacement", "errors", "magnitude", "layer bands", "marks"):
                 self.keeper.hide(role)
@@ -85,15 +91,19 @@ class Canvas(QObject):
         self.keeper.hide("preview")
         if self.session.shown is not None:
             self.keeper.regrid(self.session.shown, analysis.micrograph)
-        drawing.draw_lattice(self.keeper, analysis)
-        drawing.draw_columns(self.keeper, analysis)
+        if changed("lattice"):
+            drawing.draw_lattice(self.keeper, analysis)
+        if changed("columns"):
+            drawing.draw_columns(self.keeper, analysis)
         # What is being dragged stays in the hand.
         if analysis.cells is not None and "interface" in analysis.seconds and not (_held() and self._timer.isActive()):
             outlines.draw_interface(self.keeper, analysis)
-        if analysis.displacement is not None:
+        if analysis.displacement is not None and changed("displacement"):
             outlines.draw_region(self.keeper, analysis)
+        if analysis.displacement is not None and changed("sides", "displacement"):
             drawing.draw_cells(self.keeper, analysis)
-        self.draw_map()
+        if changed("displacement", "polarization", "sides", "columns"):
+            self.draw_map()
         self._listen()
 
     def draw_map(self) -> None:
@@ -119,7 +129,7 @@ class Canvas(QObject):
         """Draw again what the user deleted."""
         for role in list(self.keeper.missing):
             self.keeper.restore(role)
-        self.draw()
+        self.draw(anew=True)
 
     # -- from the layers to the session
 
@@ -143,7 +153,7 @@ class Canvas(QObject):
             entries = [self._entry(layer, action, index) for index in indices]
         except StemdispError as error:
             self.refused.emit(str(error))
-            self.draw()
+            self.draw(anew=True)
             return
         if self.session.add_edits(entries):
             self.edited.emit()

@@ -68,6 +68,7 @@ class Keeper:
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
         self.missing: set[str] = set()
+        self.hidden: set[str] = set()
         self.quiet = False
         self.analysis: Analysis | None = None
         viewer.layers.events.removed.connect(self._removed)
@@ -98,14 +99,18 @@ class Keeper:
                 self.viewer.layers.insert(self._place(wanted), layer)
                 self.viewer.layers.selection.active = active or layer
             update(layer)
+            if wanted in self.hidden:
+                self.hidden.discard(wanted)
+                layer.visible = True
             layer.metadata = {**layer.metadata, KEY: {"role": wanted, "analysis": self.analysis}}
         return layer
 
     def hide(self, wanted: str) -> None:
-        """Leave nothing of a role to be seen."""
+        """Leave nothing of a role to be seen until it is drawn again."""
         layer = self.find(wanted)
-        if layer is not None:
+        if layer is not None and layer.visible:
             layer.visible = False
+            self.hidden.add(wanted)
 
     def restore(self, wanted: str) -> None:
         """Draw a role again that the user deleted."""
