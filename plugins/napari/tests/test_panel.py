@@ -134,6 +134,42 @@ def test_deleting_a_column_empties_its_cell(window: Window, small: Micrograph) -
     assert len(window.layer("columns").data) == len(now.columns)
 
 
+def test_two_columns_deleted_one_after_the_other_are_the_right_ones(window: Window, small: Micrograph) -> None:
+    """The second before the first was followed: the layer's points are no longer those of the table."""
+    window.open(small)
+    window.run()
+    analysis = window.panel.session.analysis
+    assert analysis and analysis.cells
+    rows = [int(analysis.cells.moving[n]) for n in (3, 20)]
+    layer = window.layer("columns")
+    for number, row in enumerate(rows):
+        layer.selected_data = {row - number}
+        layer.remove_selected()
+    window.wait()
+    excluded = np.flatnonzero(window.panel.session.analysis.columns.flags & int(stemdisp.Flag.EXCLUDED))
+    assert excluded.tolist() == rows
+
+
+def test_a_column_gets_another_site(window: Window, small: Micrograph) -> None:
+    """An oxygen column becomes potassium where the lattice has potassium beside it, or a sentence says why not."""
+    window.open(small)
+    window.run()
+    window.click("reassign")
+    assert "No column is selected" in window.said
+    analysis = window.panel.session.analysis
+    assert analysis and analysis.columns
+    layer = window.layer("columns")
+    layer.selected_data = {int(np.flatnonzero(analysis.columns.of_site("O"))[10])}
+    window.panel.reassign.sites.setCurrentText("K")
+    window.click("reassign")
+    window.wait()
+    entries = window.panel.session.recipe.edits
+    assert [entry.action for entry in entries] == ["reassign"] and entries[0].to_site == "K"
+    window.panel.undo()
+    window.wait()
+    np.testing.assert_array_equal(window.panel.session.analysis.columns.xy, analysis.columns.xy)
+
+
 def test_dragging_the_interface_counts_layers_anew(window: Window, small: Micrograph) -> None:
     window.open(small)
     window.run()

@@ -61,6 +61,7 @@ class Canvas(QObject):
         self._timer.setInterval(DRAG_MS)
         self._timer.timeout.connect(self._take_lines)
         self._drawn: Analysis | None = None
+        self._leaving: list[int] = []
         self._changed: set[str] = set()
         self._heard: set[int] = set()
         viewer.mouse_drag_callbacks.append(self._click)
@@ -146,11 +147,13 @@ class Canvas(QObject):
         if self.keeper.quiet or self.session.analysis is None:
             return
         layer, action = event.source, str(getattr(event.action, "value", event.action))
+        if action == "removing":
+            # Afterwards the layer no longer says which they were.
+            self._leaving = [_row(layer, int(index)) for index in event.data_indices]
         if action not in ("added", "changed", "removed"):
             return
-        indices = [int(i) % max(len(layer.data), 1) if action != "removed" else int(i) for i in event.data_indices]
         try:
-            entries = [self._entry(layer, action, index) for index in indices]
+            entries = self._entries(layer, action, [int(index) for index in event.data_indices])
         except StemdispError as error:
             self.refused.emit(str(error))
             self.draw(anew=True)
@@ -158,17 +161,17 @@ class Canvas(QObject):
         if self.session.add_edits(entries):
             self.edited.emit()
 
-    def _entry(self, layer: Points, action: str, index: int) -> EditEntry:
-        """The entry of the recipe that a change of one point stands for."""
+    def _entries(self, layer: Points, action: str, indices: list[int]) -> list[EditEntry]:
+        """The entries of the recipe that changes of points stand for."""
         analysis = self.session.analysis
         assert analysis is not None
         if action == "removed":
-            return entry_for(analysis, "delete", row=index)
-        row, column = layer.data[index][-2:]
-        xy = np.array([column, row])
+            return [entry_for(analysis, "delete", row=row) for row in self._leaving]
+        places = [np.asarray(layer.data[index], dtype=float)[-2:][::-1] for index in indices]
         if action == "added":
-            return entry_for(analysis, "add", xy=xy)
-        return entry_for(analysis, "move", xy=xy, row=index)
+            return [entry_for(analysis, "add", xy=xy) for xy in places]
+        rows = [_row(layer, index) for index in indices]
+        return [entry_for(analysis, "move", xy=xy, row=row) for xy, row in zip(places, rows, strict=True)]
 
     def reassign(self, site: str) -> None:
         """Give the selected columns another site, in the cell that the lattice has there."""
@@ -241,6 +244,11 @@ class Canvas(QObject):
         if not np.isfinite(away).any() or np.nanmin(away) > reach:
             return
         (self.picked_column if column else self.picked).emit(int(np.nanargmin(away)))
+
+
+def _row(layer: Points, index: int) -> int:
+    """Row in the table of the column that a point shows."""
+    return int(layer.features["column"].iloc[index])
 
 
 def _held() -> bool:
