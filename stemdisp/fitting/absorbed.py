@@ -91,13 +91,20 @@ class Response:
 
 
 def responses(problem: Problem, joint: JointFit, crystal: Crystal) -> list[Response | None]:
-    """The response of every site; None of sites that are held, or whose places are known beforehand.
+    """The response of every site; None of sites that are held, whose places are known beforehand, or that cannot be told
+    from their neighbours, as in an image that shows no columns.
 
     Heights, freedom and background are the medians of each site, the shape that of the joint fit.
     """
     mean = _mean(problem, joint, crystal)
     told = np.isinf(mean.known) & (mean.height != 0)
-    return [_response(mean, site, told) if told[site] else None for site in range(len(crystal.places))]
+    found: list[Response | None] = []
+    for site in range(len(crystal.places)):
+        try:
+            found.append(_response(mean, site, told) if told[site] else None)
+        except np.linalg.LinAlgError:
+            found.append(None)
+    return found
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def test_columns_that_were_taken_for_each_other_change_places(monkeypatch: pytes
 
 def test_no_other_change_is_made() -> None:
     recipe = with_edits(move(row_of("K"), (0.5, 0.0))).with_values({"refine": {"weak_window": 1.2}})
-    with pytest.raises(RecipeError, match=r"differs in refine too; only edits"):
+    with pytest.raises(RecipeError, match=r"differs in refine too, which asks for a fit of the whole image"):
         stemdisp.retouch(finished(), recipe)
 
 
