@@ -91,8 +91,8 @@ class Response:
 
 
 def responses(problem: Problem, joint: JointFit, crystal: Crystal) -> list[Response | None]:
-    """The response of every site; None of sites that are held, whose places are known beforehand, or that cannot be told
-    from their neighbours, as in an image that shows no columns.
+    """The response of every site; None of sites that are held, whose places are known beforehand, or that cannot be
+    told from their neighbours, as in an image that shows no columns.
 
     Heights, freedom and background are the medians of each site, the shape that of the joint fit.
     """
