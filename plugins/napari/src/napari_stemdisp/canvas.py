@@ -101,9 +101,10 @@ class Canvas(QObject):
             outlines.draw_interface(self.keeper, analysis)
         if analysis.displacement is not None and changed("displacement"):
             outlines.draw_region(self.keeper, analysis)
-        if analysis.displacement is not None and changed("sides", "displacement"):
+        poorer = before is None or drawing.poor_layers(before) != drawing.poor_layers(analysis)
+        if analysis.displacement is not None and (poorer or changed("interface", "displacement")):
             drawing.draw_cells(self.keeper, analysis)
-        if changed("displacement", "polarization", "sides", "columns"):
+        if changed("displacement", "polarization", "interface", "columns"):
             self.draw_map()
         self._listen()
 

@@ -161,6 +161,12 @@ def draw_lattice(keeper: Keeper, analysis: Analysis) -> None:
     return None
 
 
+def poor_layers(analysis: Analysis) -> tuple[int, ...]:
+    """Layers that are poor in oxygen."""
+    profile = analysis.profile
+    return () if profile is None else tuple(profile.layer[profile.vacancy_rich == 1].tolist())
+
+
 def draw_cells(keeper: Keeper, analysis: Analysis) -> None:
     """The cells of each layer tinted, every second alike; layers poor in oxygen pink."""
     cells, found = analysis.cells, analysis.interface
@@ -171,10 +177,7 @@ def draw_cells(keeper: Keeper, analysis: Analysis) -> None:
         seen |= cells.complete & (side.interface.layer >= 0)
     layer_of = found.layer.copy()
     colours = np.where(layer_of % 2 == 0, EVEN_COLOUR, ODD_COLOUR)
-    profile = analysis.profile
-    if profile is not None:
-        poor = profile.layer[profile.vacancy_rich == 1]
-        colours = np.where(np.isin(layer_of, poor) & (layer_of >= 0), VACANCY_COLOUR, colours)
+    colours = np.where(np.isin(layer_of, poor_layers(analysis)) & (layer_of >= 0), VACANCY_COLOUR, colours)
     spacing = cell_spacing_px(analysis.displacement)
 
     def make() -> Points:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from psygnal import Signal
@@ -122,8 +123,11 @@ class Keeper:
         for layer in self.viewer.layers:
             if role(layer) not in ("", "magnitude") and micrograph_of(layer) in (None, shown):
                 extra = layer.ndim - 2
-                layer.units = (*layer.units[:extra], *grid["units"])
-                layer.scale = (*layer.scale[:extra], *grid["scale"])
+                scale = (*layer.scale[:extra], *grid["scale"])
+                # Setting what is set already draws everything again.
+                if not np.array_equal(layer.scale, scale):
+                    layer.units = (*layer.units[:extra], *grid["units"])
+                    layer.scale = scale
 
     @contextmanager
     def silence(self) -> Iterator[None]:
