@@ -100,12 +100,19 @@ def choose(choice: Choice = "auto") -> Device:
 
     Raises DeviceError where a GPU was asked for and none works.
     """
+    cpu = replace(CPU, threads=_threads())  # a worker among others is told of its share after this module is loaded
     if choice == "cpu":
-        return CPU
+        return cpu
     found = _gpu()
     if isinstance(found, Device):
         return replace(found, required=choice == "gpu")
     if choice == "gpu":
         raise DeviceError(f"device gpu: {found}; use --device cpu")
     log.info("computing on the CPU: %s", found)
-    return CPU
+    return cpu
+
+
+def gpus() -> int:
+    """How many GPUs this process may use; 0 where none works."""
+    found = _gpu()
+    return int(found.xp.cuda.runtime.getDeviceCount()) if isinstance(found, Device) else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import RecipeError
 from .io.pairs import ImageSet
@@ -33,19 +35,38 @@ def of_crystal(material: str, zone: str, moving: str | None = None, reference: s
     return for_material(material, zone)
 
 
-def of_run(path: Path | None, material: str | None, zone: str | None, pixel_size: str | None) -> Recipe:
+def _assigned(text: str) -> dict[str, dict[str, Any]]:
+    """What SECTION.KEY=VALUE sets; the value is TOML, or else a plain word."""
+    place, sign, value = text.partition("=")
+    section, dot, field = place.strip().partition(".")
+    if not (sign and dot and section and field):
+        raise RecipeError(f"--set {text!r}: must be SECTION.KEY=VALUE, such as refine.radius=4")
+    try:
+        found = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        found = {"value": value.strip()}
+    if list(found) != ["value"]:
+        raise RecipeError(f"--set {text!r}: one value at a time")
+    return {section: {field: found["value"]}}
+
+
+def of_run(
+    path: Path | None, material: str | None, zone: str | None, pixel_size: str | None, values: Sequence[str] = ()
+) -> Recipe:
     """The recipe that the options of ``run`` ask for."""
     if path is not None and (material or zone):
         raise RecipeError("--recipe and --material say the same thing twice; pass one of them")
     if path is None and not (material and zone):
         raise RecipeError("no recipe: pass --recipe FILE, or --material NAME and --zone Z")
     found = load(path) if path is not None else of_crystal(material or "", zone or "")
+    for text in values:
+        found = found.with_values(_assigned(text))
     if pixel_size is None:
         return found
     if pixel_size.strip().lower() == "lattice":
         return found.with_values({"image": {"pixel_size_from": "lattice"}})
-    values = list(numbers(pixel_size, "--pixel-size"))
-    return found.with_values({"image": {"pixel_size": values, "pixel_size_from": "file"}})
+    size = list(numbers(pixel_size, "--pixel-size"))
+    return found.with_values({"image": {"pixel_size": size, "pixel_size_from": "file"}})
 
 
 def with_profiles(recipe: Recipe, files: Sequence[Path], sets: Sequence[ImageSet]) -> Recipe:

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import math
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -272,6 +273,10 @@ class EditEntry(OfOneImage):
         return self
 
 
+OF_ONE_IMAGE = ("edits", "interfaces", "regions", "profiles")
+"""Sections of entries that act on one image alone."""
+
+
 class Recipe(BaseModel):
     """All sections.  Raises RecipeError (through :func:`parse`) for unknown keys and values out of range."""
 
@@ -320,6 +325,12 @@ class Recipe(BaseModel):
         for section, fields in changes.items():
             values[section] = (values.get(section) or {}) | fields
         return parse(values)
+
+    def acting_on(self, inputs: Collection[str]) -> Recipe:
+        """A copy without the entries that belong to other images than those with these SHA-256."""
+        entries = {name: getattr(self, name) for name in OF_ONE_IMAGE}
+        own = {name: tuple(one for one in found if one.sha256 in inputs) for name, found in entries.items()}
+        return self.model_copy(update=own)
 
     def with_profile(self, entry: ProfileEntry) -> Recipe:
         """A copy with an external profile: in the place of that of the same image and name, or beside the others."""

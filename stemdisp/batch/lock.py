@@ -104,6 +104,19 @@ def _acquire(path: Path) -> int:
         os.close(handle)
 
 
+def holder(folder: Path) -> str | None:
+    """Who works in an output folder now; None where nobody does."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        found = _holder(handle)
+    finally:
+        os.close(handle)
+    return None if _is_stale(found) else f"process {found.get('pid', '?')} on {one_line(found.get('host', '?'), 60)}"
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the output folder (made if absent) during the block.

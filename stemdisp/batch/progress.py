@@ -1,107 +1,136 @@
-"""Progress on the error stream: a bar on a terminal, plain lines elsewhere."""
+"""Progress on the error stream: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from ..io.text import one_line
-from .run import Outcome, Watcher
+from .job import Job, Outcome
+from .run import Watcher
 
-STAGES_SHOWN = 13
-"""Stages of an analysis from reading to writing, for the length of the bar; more only make it stay full."""
+EVERY_S = 30.0
+"""Seconds between two plain lines on what runs."""
+
+MOST_NAMED = 4
+"""Running images that one line names."""
+
+
+class _Pace:
+    """How many images were analysed, and how fast; those that needed nothing do not count."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.worked = self.failed = 0
+
+    def count(self, outcome: Outcome) -> None:
+        """One more."""
+        self.worked += outcome.status in ("done", "failed")
+        self.failed += outcome.status in ("failed", "stands")
+
+    def sentence(self, left: int) -> str:
+        """Images a minute, and how long the rest takes at that pace; empty before the first."""
+        seconds = time.monotonic() - self.started
+        if not self.worked:
+            return ""
+        rest = left * seconds / self.worked
+        shown = f"{rest / 3600:.1f} h" if rest > 5400 else f"{rest / 60:.0f} min" if rest > 90 else f"{rest:.0f} s"
+        return f"{60 * self.worked / seconds:.1f} images a minute, about {shown} left"
 
 
 class PlainProgress(Watcher):
-    """One line an image, with the stages as they begin; no escape codes."""
+    """A line when an image ends, and one now and then on what runs; no escape codes."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = stream or sys.stderr
-        self.started = 0.0
-        self.open = False
-
-    def close(self) -> None:
-        """End a line that an interruption left open."""
-        if self.open:
-            self._write("\n")
-            self.open = False
+    def __init__(self, stream: TextIO | None = None, every: float = EVERY_S) -> None:
+        self.stream, self.every = stream or sys.stderr, every
+        self.pace, self.said = _Pace(), time.monotonic()
+        self.titles: dict[str, str] = {}
 
     def _write(self, text: str) -> None:
-        self.stream.write(text)
+        self.stream.write(text + "\n")
         self.stream.flush()
 
-    def begin(self, number: int, of: int, name: str, why: str) -> None:
-        """Number and name of the image, and why it is analysed."""
-        self.started = time.perf_counter()
-        self.open = True
-        self._write(f"[{number}/{of}] {one_line(name)} ({why}):")
+    def begin(self, number: int, of: int, job: Job) -> None:
+        """Keep number, name and why for the end."""
+        self.titles[job.name] = f"[{number}/{of}] {one_line(job.name)} ({job.why})"
 
-    def stage(self, name: str) -> None:
-        """One more word on the line."""
-        self._write(f" {name}")
+    def beat(self, running: Sequence[tuple[Job, str]], left: int) -> None:
+        """Say what runs, if nothing was said for long."""
+        if time.monotonic() - self.said < self.every:
+            return
+        named = ", ".join(f"{one_line(job.name, 40)} ({stage})" for job, stage in running[:MOST_NAMED])
+        more = f" and {len(running) - MOST_NAMED} more" if len(running) > MOST_NAMED else ""
+        failed = f", {self.pace.failed} failed" if self.pace.failed else ""
+        parts = (f"{left} left{failed}", self.pace.sentence(left), f"now {named}{more}" if named else "")
+        self._write("; ".join(part for part in parts if part))
+        self.said = time.monotonic()
 
     def end(self, outcome: Outcome) -> None:
-        """How it ended, and after how many seconds; nothing for what was skipped."""
-        if outcome.status != "skipped":
-            word = "failed" if outcome.status == "failed" else "done"
-            self._write(f"; {word} in {time.perf_counter() - self.started:.1f} s")
-            self.close()
+        """How an image ended, and after how many seconds; nothing for what was skipped."""
+        self.pace.count(outcome)
+        title = self.titles.pop(outcome.name, None)
+        if title is not None:
+            self._write(f"{title}: {outcome.status} in {outcome.seconds:.1f} s")
+            self.said = time.monotonic()
 
 
 class BarProgress(Watcher):
-    """A bar that counts the stages of one image after the other; gone when it is done."""
+    """A bar over all images, and a line for each that runs; gone when everything is done."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.console import Console, Group
+        from rich.live import Live
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        self.escape = escape
-        self.progress = Progress(
+        self.pace = _Pace()
+        self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[stage]}"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,  # results belong to stdout even where only the error stream is a terminal
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"),
         )
-        self.task = self.progress.add_task("", total=STAGES_SHOWN, stage="", visible=False)
+        self.task = self.bar.add_task("images", total=None, pace="")
+        self.group = Group
+        # Results belong to stdout even where only the error stream is a terminal.
+        console = Console(stderr=True)
+        self.live = Live(self.bar, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
     def __enter__(self) -> BarProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        self.live.stop()
 
-    def begin(self, number: int, of: int, name: str, why: str) -> None:
-        """An empty bar with the image's name."""
-        title = self.escape(f"[{number}/{of}] {one_line(name, 40)}")
-        self.progress.reset(self.task, description=title, total=STAGES_SHOWN, visible=True, stage=why)
-        self.progress.start()
+    def begin(self, number: int, of: int, job: Job) -> None:
+        """Show the bar, if it is not there."""
+        self.bar.update(self.task, total=of, completed=max(number - 1, 0))
+        self.live.start()
 
-    def stage(self, name: str) -> None:
-        """One step further."""
-        self.progress.update(self.task, advance=1, stage=name)
+    def beat(self, running: Sequence[tuple[Job, str]], left: int) -> None:
+        """Move the bar, and say what runs."""
+        from rich.text import Text
+
+        total = self.bar.tasks[0].total or left
+        failed = f"{self.pace.failed} failed; " if self.pace.failed else ""
+        self.bar.update(self.task, completed=total - left, pace=failed + self.pace.sentence(left))
+        lines = [Text(f"  {one_line(job.name, 60)}: {stage}") for job, stage in running[:MOST_NAMED]]
+        self.live.update(self.group(self.bar, *lines))
 
     def end(self, outcome: Outcome) -> None:
-        """Take the bar away: nothing of it may stand where the result is printed."""
-        self.progress.stop()
+        """Take the bar away for a moment: nothing of it may stand where the result is printed."""
+        self.pace.count(outcome)
+        self.live.stop()
 
 
 @contextmanager
 def watching() -> Iterator[Watcher]:
-    """The progress that suits the error stream: a bar on a terminal that can show one, else plain lines."""
+    """The progress that suits the error stream: bars on a terminal that can show them, else plain lines."""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with BarProgress() as bar:
             yield bar
     else:
-        plain = PlainProgress()
-        try:
-            yield plain
-        finally:
-            plain.close()
+        yield PlainProgress()

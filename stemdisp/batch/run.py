@@ -1,215 +1,284 @@
-"""Analyse image sets one after the other: a failing one leaves a record of its failure, and the next begins."""
+"""Analyse many image sets: a failing one leaves a record of its failure, and the others go on."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TextIO
 
-from ..backend import Choice
-from ..errors import StemdispError
+from .. import backend
+from ..io.leftovers import sweep
 from ..io.pairs import ImageSet
+from ..io.store import FAILURE
 from ..io.text import one_line
-from ..model.analysis import Analysis
 from ..recipe import Recipe
-from .done import why_again
+from .done import STANDS, read_json, why_again
+from .executor import Here, JobExecutor
+from .hashes import Hashes
+from .job import Job, Options, Outcome
+from .limits import processors, share_of_memory
+from .lock import locked
+from .log import Log, event, of_begin, of_end
+from .work import ProcessDiedError, TimeLimitError, fail, work
 
-log = logging.getLogger(__name__)
+STATE = ".stemdisp"
+"""Folder of a batch's own files, within the output folder: log and hashes."""
 
-REPORT = "report.html"
+BEAT = 0.2
+"""Seconds between two looks at what runs."""
+
+READ_SECONDS, READ_BYTES_PER_SECOND = 45, 20e6
+"""Reading may take this long, and longer by the size of the files."""
+
+MOST_TRIES = 2
+"""How often an image is begun whose process dies; it may have been another image that took the memory."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What cannot change the numbers: where they are computed and what is written.
+class Terms:
+    """How a batch goes about its work; nothing of it changes a number.
 
-    ``force`` analyses again what was done before; ``keep_errors`` lets unexpected errors through with their traceback.
+    ``jobs`` at a time (None: as many as there are processors; 0: one after the other in this process, without limits).
+    ``scheduler`` is the address of a Dask scheduler, or "local" for one of our own.  An image may take ``timeout_s``
+    seconds, a worker ``memory`` bytes (None: its share of the machine's).  ``force`` analyses again what is done,
+    ``retry_failed`` what failed; nothing begins after a failure with ``fail_fast``, nor beyond ``limit`` images.
     """
 
-    device: Choice = "auto"
-    table: Literal["csv", "parquet"] = "csv"
-    figures: bool = True
+    jobs: int | None = None
+    scheduler: str | None = None
+    timeout_s: float | None = None
+    memory: int | None = None
     force: bool = False
-    keep_errors: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one image set ended: its name and folder, and one sentence of result or reason."""
-
-    name: str
-    folder: Path
-    status: Literal["done", "skipped", "failed"]
-    sentence: str
+    retry_failed: bool = False
+    fail_fast: bool = False
+    limit: int | None = None
 
 
 class Watcher:
     """Told what happens; the base is silent."""
 
-    def begin(self, number: int, of: int, name: str, why: str) -> None:
-        """Image ``number`` (from 1) of ``of`` begins, and why it is analysed."""
+    def begin(self, number: int, of: int, job: Job) -> None:
+        """Image ``number`` (from 1) of ``of`` begins."""
 
-    def stage(self, name: str) -> None:
-        """A stage begins."""
+    def beat(self, running: Sequence[tuple[Job, str]], left: int) -> None:
+        """Jobs that run now and their stages, several times a second, and how many images are left with them."""
 
     def end(self, outcome: Outcome) -> None:
-        """The image ended."""
+        """An image ended."""
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """0 where everything is done, 1 where some failed, 3 where there was nothing."""
-    if not outcomes:
-        return 3
-    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+@dataclass(eq=False)
+class _Try:
+    """A job that was begun: how often, and what was seen of it last."""
+
+    job: Job
+    number: int
+    tries: int = 1
+    stage: str = "read"
+    began: float | None = None
 
 
-def describe(analysis: Analysis) -> str:
-    """Counts and the strongest layer in one line."""
-    from ..report.words import count, layer_sentence, strongest_layer
-
-    columns, field, profile = analysis.columns, analysis.displacement, analysis.profile
-    parts = [count(int((columns.site >= 0).sum()) if columns is not None else 0, "column")]
-    if field is not None:
-        parts.append(count(int(field.valid.sum()), "displacement"))
-    row = strongest_layer(profile)
-    if profile is not None and row is not None:
-        parts.append(f"strongest {layer_sentence(profile, row)}")
-    elif field is not None:
-        parts.append("no layers")
-    if analysis.warnings:
-        parts.append(count(len(analysis.warnings), "warning"))
-    return ", ".join(parts).replace("\u00a0", " ")
-
-
-def _analyse(one: ImageSet, recipe: Recipe, options: Options, at: Callable[[str], None]) -> Analysis:
-    """Read and analyse one image set, telling ``at`` which stage begins."""
-    from ..io.read import read
-    from ..pipeline import STAGES, require_pixel_size, steps
-
-    at("read")
-    image = recipe.image
-    micrograph = read(*one.paths, pixel_size=image.pixel_size, name=one.name, frames=image.taken, titles=image.titles)
-    require_pixel_size(micrograph, recipe)
-    names = tuple(STAGES)
-    at(names[0])
-    following = dict(pairwise(names))
-    analysis: Analysis | None = None
-    for stage, known in steps(micrograph, recipe, device=options.device):
-        analysis = known
-        if stage in following:
-            at(following[stage])
-    assert analysis is not None
-    return analysis
+def plan(
+    sets: Sequence[ImageSet], recipe: Recipe, out: Path, hashes: Hashes, options: Options, terms: Terms
+) -> Iterator[Job | Outcome]:
+    """For each image set in order, the job that is to be done, or how it ended before."""
+    for one in sets:
+        job = Job(one, out / one.label, recipe, options)
+        why, rests = why_again(job, hashes, retry_failed=terms.retry_failed)
+        if terms.force or not rests:
+            yield replace(job, why="forced" if terms.force else why)
+        elif why == STANDS:
+            known = read_json(job.folder / FAILURE) or {}
+            stage, sentence = (one_line(known.get(name, "?"), 1000) for name in ("stage", "sentence"))
+            said = f"{STANDS}: {stage}: {sentence}"
+            yield Outcome(job.name, job.folder, "stands", said, stage=stage, kind=one_line(known.get("class", "?")))
+        else:
+            said = "already done with the same inputs, recipe and outputs"
+            yield Outcome(job.name, job.folder, "skipped", said)
 
 
-def draw(analysis: Analysis, folder: Path, record: dict[str, object], *, figures: bool) -> None:
-    """Write figures and the report of an analysis into a folder."""
-    from ..report import write_report
+def _executor(options: Options, terms: Terms, images: int, state: Path) -> JobExecutor:
+    """Where the jobs run."""
+    if terms.jobs == 0:
+        return Here()
+    gpus = 0 if options.device == "cpu" else backend.gpus()
+    jobs = terms.jobs or min(gpus or processors(), max(1, images))
+    memory = terms.memory or share_of_memory(jobs)
+    if terms.scheduler is not None:
+        from .cluster import Cluster
 
-    paths: list[Path] = []
-    if figures:
-        from ..figures.save import save_figures
+        return Cluster(terms.scheduler, jobs, memory)
+    from .pool import Share, Workers
 
-        paths = save_figures(analysis, folder / "figures")
-    write_report(analysis, paths, folder / REPORT, record=record)
-
-
-def write_result(
-    analysis: Analysis,
-    folder: Path,
-    *,
-    overwrite: bool = False,
-    table: Literal["csv", "parquet"] = "csv",
-    figures: bool = True,
-    started: datetime | None = None,
-) -> Path:
-    """Write the result folder of an analysis with its figures and its report, as ``stemdisp run`` leaves it.
-
-    Parameters and errors are those of :func:`stemdisp.save`; without ``figures`` the report has none.  Returns the
-    folder.
-    """
-    from ..io.provenance import provenance
-    from ..io.store import save
-
-    return save(
-        analysis,
-        folder,
-        overwrite=overwrite,
-        table=table,
-        extras=lambda new: draw(analysis, new, provenance(analysis, started), figures=figures),
-        started=started,
-    )
+    threads = max(1, min(backend.CPU.threads, processors() // jobs))
+    return Workers(jobs, Share(memory, threads, gpus, state.absolute()))
 
 
-def _run_one(one: ImageSet, folder: Path, recipe: Recipe, options: Options, at: Callable[[str], None]) -> str:
-    """Analyse one image set and write its folder; the sentence that says what came out."""
-    started = datetime.now(UTC)
-    analysis = _analyse(one, recipe, options, at)
-    at("write")
-    write_result(analysis, folder, overwrite=True, table=options.table, figures=options.figures, started=started)
-    return describe(analysis)
+def _read_seconds(job: Job) -> float:
+    """How long a job may read."""
+    size = 0
+    for path in job.image.paths:
+        try:
+            size += path.stat().st_size
+        except OSError:
+            continue
+    return READ_SECONDS + size / READ_BYTES_PER_SECOND
 
 
-def _keep_failure(folder: Path, error: Exception, stage: str) -> None:
-    """Leave failure.json; where even that cannot be written the sentence on the screen has to do."""
-    from ..io.store import save_failure
+class _Drive:
+    """The jobs of a batch on their way through an executor."""
 
-    try:
-        save_failure(folder, error, stage)
-    except (OSError, StemdispError) as second:
-        log.debug("no failure.json in %s: %s", one_line(folder), one_line(second))
+    def __init__(self, executor: JobExecutor, terms: Terms, watcher: Watcher, log: Log, stop: threading.Event) -> None:
+        self.executor, self.terms, self.watcher, self.log, self.stop = executor, terms, watcher, log, stop
+        self.pending: dict[Future[Outcome], _Try] = {}
+        self.ended = self.begun = 0
+        self.full = False
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether another job may begin."""
+        limit = self.terms.limit
+        return not (self.stop.is_set() or self.full or (limit is not None and self.begun >= limit))
+
+    def run(self, planned: Iterator[Job | Outcome], of: int) -> Iterator[Outcome]:
+        """How each of ``of`` image sets ended, as they end."""
+        left: Iterator[tuple[int, Job | Outcome]] = enumerate(planned, start=1)
+        while True:
+            while self._goes_on and len(self.pending) <= self.executor.size:  # one more than run, so that none waits
+                number, one = next(left, (0, None))
+                if one is None:
+                    self.full = True
+                elif isinstance(one, Outcome):
+                    yield self._end(one)
+                else:
+                    self._begin(one, number, of)
+            if not self.pending:
+                return
+            done, _ = wait(self.pending, timeout=BEAT, return_when=FIRST_COMPLETED)
+            for future in done:
+                outcome = self._outcome(future)
+                if outcome is not None:
+                    yield self._end(outcome)
+            self._look(of)
+
+    def _begin(self, job: Job, number: int, of: int) -> None:
+        self.begun += 1
+        self.watcher.begin(number, of, job)
+        self.log.write(of_begin(job))
+        self.pending[self.executor.submit(work, job)] = _Try(job, number)
+
+    def _end(self, outcome: Outcome) -> Outcome:
+        self.ended += 1
+        self.full = self.full or (self.terms.fail_fast and outcome.status in ("failed", "stands"))
+        if outcome.status in ("done", "failed"):
+            self.log.write(of_end(outcome))
+        self.watcher.end(outcome)
+        return outcome
+
+    def _outcome(self, future: Future[Outcome]) -> Outcome | None:
+        """How a finished job ended; None where it is begun again, or never was begun."""
+        one = self.pending.pop(future)
+        if future.cancelled():
+            return None
+        error = future.exception()
+        if error is None:
+            return future.result()
+        seconds = time.monotonic() - (one.began or time.monotonic())
+        if isinstance(error, ProcessDiedError) and one.tries < MOST_TRIES and not self.stop.is_set():
+            self.log.write(event("again", image=one.job.name, stage=one.stage, sentence=one_line(error)))
+            self.pending[self.executor.submit(work, one.job)] = _Try(one.job, one.number, tries=one.tries + 1)
+            return None
+        return fail(one.job, error, one.stage, seconds=seconds)
+
+    def _look(self, of: int) -> None:
+        """Learn where the running jobs are, and end those that take too long."""
+        now, running = time.monotonic(), []
+        for future, one in list(self.pending.items()):
+            found = self.executor.running(future)
+            if found is None:
+                if self.stop.is_set():
+                    future.cancel()
+                continue
+            stage, since = found
+            one.began = one.began or now
+            one.stage = stage or one.stage
+            running.append((one.job, one.stage))
+            self._limit(future, one, now, since)
+        self.watcher.beat(running, of - self.ended)
+
+    def _limit(self, future: Future[Outcome], one: _Try, now: float, since: float) -> None:
+        most = self.terms.timeout_s
+        assert one.began is not None
+        if one.stage == "read" and now - since > (reading := _read_seconds(one.job)):
+            said = f"reading took more than {reading:.0f} s; the file is damaged, or its disk too slow"
+            self.executor.kill(future, TimeLimitError(said))
+        elif most is not None and now - one.began > most:
+            self.executor.kill(future, TimeLimitError(f"took more than the {most:g} s allowed (--timeout)"))
 
 
-def sentence_of(error: Exception) -> str:
-    """One line that says what went wrong; unexpected errors say so and name their class."""
-    text = one_line(error, 600)
-    if isinstance(error, (StemdispError, FileExistsError)):
-        return text
-    if isinstance(error, MemoryError):
-        return "the memory of this machine does not suffice; give a smaller part of the image"
-    return f"unexpected {type(error).__name__}: {text}; --debug shows where"
+@contextmanager
+def _state(out: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """The output folder, ours alone during the block; what earlier runs left unfinished is finished or taken away."""
+    with locked(out):
+        state = out / STATE
+        state.mkdir(exist_ok=True)
+        yield state, sweep(out)
 
 
 def run_sets(
-    sets: Sequence[ImageSet], recipe: Recipe, out: Path, options: Options, watcher: Watcher | None = None
+    sets: Sequence[ImageSet],
+    recipe: Recipe,
+    out: Path,
+    options: Options | None = None,
+    *,
+    terms: Terms | None = None,
+    watcher: Watcher | None = None,
+    events: TextIO | None = None,
+    stop: threading.Event | None = None,
 ) -> Iterator[Outcome]:
-    """Analyse image sets in order, each into ``out / name``; yields how each ended.
+    """Analyse image sets, each into a folder of its own.
 
-    A set whose result stands (same inputs, recipe and outputs) is skipped unless ``options.force``.
+    Parameters
+    ----------
+    sets
+        What to analyse, as :func:`stemdisp.io.pairs.group_inputs` finds it.
+    recipe, out
+        What to do, and the folder that gets one result folder for each set, called after it.
+    options, terms
+        What is written, and how the work is gone about.
+    watcher, events
+        Told what happens; a stream that gets the log's lines as they are written.
+    stop
+        Once set, nothing new begins, and the batch ends when what runs has ended.
+
+    Yields
+    ------
+    How each set ended, as they end: a set whose result stands (same inputs, recipe and outputs) is skipped.
+
+    Raises
+    ------
+    BlockingIOError
+        Where another run holds the output folder.
+    DeviceError
+        Where the cluster that was asked for does not answer.
+    StemdispError
+        Where the output folder cannot be written.
     """
-    watcher = watcher or Watcher()
-    digest = recipe.digest()
-    for number, one in enumerate(sets, start=1):
-        folder = out / one.name
-        why = (
-            "forced" if options.force else why_again(folder, one, digest, table=options.table, figures=options.figures)
-        )
-        if not why:
-            outcome = Outcome(one.name, folder, "skipped", "already done with the same inputs, recipe and outputs")
-        else:
-            watcher.begin(number, len(sets), one.name, why)
-            outcome = _outcome(one, folder, recipe, options, watcher)
-        watcher.end(outcome)
-        yield outcome
-
-
-def _outcome(one: ImageSet, folder: Path, recipe: Recipe, options: Options, watcher: Watcher) -> Outcome:
-    at = "read"
-
-    def begin(stage: str) -> None:
-        nonlocal at
-        at = stage
-        watcher.stage(stage)
-
-    try:
-        return Outcome(one.name, folder, "done", _run_one(one, folder, recipe, options, begin))
-    except Exception as error:
-        unexpected = not isinstance(error, (StemdispError, FileExistsError))
-        _keep_failure(folder, error, at)
-        if unexpected and options.keep_errors:
-            raise
-        return Outcome(one.name, folder, "failed", f"{at}: {sentence_of(error)}")
+    options, terms, stop = options or Options(), terms or Terms(), stop or threading.Event()
+    with _state(out) as (state, swept):
+        log, hashes = Log(state, events), Hashes(state)
+        log.write(event("run", images=len(sets), recipe=recipe.digest(), swept=[str(path) for path in swept]))
+        try:
+            with _executor(options, terms, len(sets), state) as executor:
+                drive = _Drive(executor, terms, watcher or Watcher(), log, stop)
+                for outcome in drive.run(plan(sets, recipe, out, hashes, options, terms), len(sets)):
+                    hashes.learn(outcome.hashed)
+                    yield outcome
+        finally:
+            hashes.close()
+            log.write(event("stopped" if stop.is_set() else "over"))

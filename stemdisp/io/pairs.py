@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections import Counter, defaultdict
@@ -10,11 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import ReadError
-from .formats import SUFFIXES, is_store
-from .text import one_line
-
-log = logging.getLogger(__name__)
+from .search import Search, find_files
 
 DETECTOR = re.compile(r"(?:^|[_\- ])(?P<detector>HAADF|ADF|ABF)(?=[_\- ]|$)", re.IGNORECASE)
 """A detector as a whole word of a stem, with what stands before it."""
@@ -22,10 +17,19 @@ DETECTOR = re.compile(r"(?:^|[_\- ])(?P<detector>HAADF|ADF|ABF)(?=[_\- ]|$)", re
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Files of one area, the bright-column image first; the name of their result folder is unique whatever the case."""
+    """Files of one area, the bright-column image first, and where below the folder that was searched they lie.
+
+    The label, path of the result folder within the output folder, is unique whatever the case.
+    """
 
     name: str
     paths: tuple[Path, ...]
+    within: Path = Path()
+
+    @property
+    def label(self) -> str:
+        """Name, with the folders above it that mirror those of the input."""
+        return (self.within / self.name).as_posix()
 
 
 def _split(stem: str) -> tuple[str, str, str] | None:
@@ -53,44 +57,6 @@ def common_name(stems: Sequence[str]) -> str:
         before, after, _ = found[0]
         return before + after if before else after[1:]
     return stems[0]
-
-
-def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """Sort key that puts image2 before image10."""
-    parts = re.split(r"([0-9]+)", path.name.casefold())
-    return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts], str(path)
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
-
-
-def _readable(folder: Path) -> list[Path]:
-    """Files of a folder (not of those in it) with a readable suffix; links that lead out of it are refused."""
-    kept = []
-    for path in sorted(folder.iterdir(), key=natural):
-        hidden = path.name.startswith((".", "~"))
-        if hidden or path.suffix.lower() not in SUFFIXES or not (path.is_file() or is_store(path)):
-            continue
-        if path.is_symlink() and not _inside(path, folder):
-            log.warning("%s leads out of its folder; left out", one_line(path.name))
-            continue
-        kept.append(path)
-    return kept
-
-
-def _expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Files named directly or through their folder, each once, in order."""
-    files: dict[Path, None] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise ReadError(f"{one_line(path)}: no such file or folder")
-        try:
-            found = _readable(path) if path.is_dir() and not is_store(path) else [path]
-        except OSError as error:
-            raise ReadError(f"{one_line(path)}: cannot be listed: {error.strerror}") from error
-        files |= dict.fromkeys(Path(os.path.abspath(file)) for file in found)
-    return list(files)
 
 
 def _pairs(files: list[Path]) -> list[tuple[str, Path, Path]]:
@@ -122,12 +88,19 @@ def _is_plain(name: str) -> bool:
     return bool(name.strip(". "))
 
 
+def _taken(sets: Iterable[ImageSet]) -> Counter[str]:
+    """How often each path is used for a result, or for a folder above one, without regard to case."""
+    sets = list(sets)
+    above = {folder.as_posix().casefold() for one in sets for folder in (one.within, *one.within.parents)}
+    return Counter(one.label.casefold() for one in sets) + Counter(above)
+
+
 def _unique(sets: list[ImageSet]) -> list[ImageSet]:
-    """Sets with names that differ without regard to case: by their extension, their folder, and at last by a number."""
+    """Sets whose labels differ without regard to case: by their extension, their folder, and at last by a number."""
 
     def clashing(sets: list[ImageSet]) -> list[bool]:
-        count = Counter(one.name.casefold() for one in sets)
-        return [count[one.name.casefold()] > 1 or not _is_plain(one.name) for one in sets]
+        count = _taken(sets)
+        return [count[one.label.casefold()] > 1 or not _is_plain(one.name) for one in sets]
 
     def with_extension(one: ImageSet) -> str:
         return one.name + one.paths[0].suffix if len(one.paths) > 1 else one.paths[0].name
@@ -137,24 +110,26 @@ def _unique(sets: list[ImageSet]) -> list[ImageSet]:
 
     for longer in (with_extension, with_folder):
         sets = [replace(one, name=longer(one)) if bad else one for one, bad in zip(sets, clashing(sets), strict=True)]
-    taken: set[str] = set()
+    taken = {folder.as_posix().casefold() for one in sets for folder in (one.within, *one.within.parents)}
     for i, one in enumerate(sets):
-        name, number = one.name, 2
-        while name.casefold() in taken:
-            name, number = f"{one.name}-{number}", number + 1
-        taken.add(name.casefold())
-        sets[i] = replace(one, name=name)
+        plain, number = one.name, 2
+        while one.label.casefold() in taken:
+            one, number = replace(one, name=f"{plain}-{number}"), number + 1
+        taken.add(one.label.casefold())
+        sets[i] = one
     return sets
 
 
-def group_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[ImageSet]:
+def group_inputs(paths: Iterable[str | os.PathLike[str]], search: Search | None = None) -> list[ImageSet]:
     """Sort files, and the files of folders, into sets that are analysed together.
 
     Parameters
     ----------
     paths
-        Files, taken whatever they are called, and folders, of which the files with readable suffixes are taken in
-        natural order; folders inside them, hidden files and links that lead out are not.
+        Files, taken whatever they are called; folders, of which the files with readable suffixes are taken in natural
+        order (hidden files and links that lead out are not); patterns with * and ?, which stand for the files they fit.
+    search
+        Whether folders within folders are searched too, and which files are taken and left out.
 
     Returns
     -------
@@ -167,11 +142,12 @@ def group_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[ImageSet]:
     ReadError
         For a path that does not exist or a folder that cannot be listed.
     """
-    files = _expand(paths)
-    pairs = {first: ImageSet(name, (first, second)) for name, first, second in _pairs(files)}
+    within = find_files(paths, search or Search())
+    files = list(within)
+    pairs = {first: ImageSet(name, (first, second), within[first]) for name, first, second in _pairs(files)}
     seconds = {one.paths[1]: one for one in pairs.values()}
     sets: dict[tuple[Path, ...], ImageSet] = {}
     for file in files:
-        one = pairs.get(file) or seconds.get(file) or ImageSet(file.stem, (file,))
+        one = pairs.get(file) or seconds.get(file) or ImageSet(file.stem, (file,), within[file])
         sets[one.paths] = one
     return _unique(list(sets.values()))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -11,8 +14,12 @@ from typing import Any
 
 from .. import __version__
 from ..model.analysis import Analysis
+from ..recipe import Recipe
 
-PACKAGES = ("numpy", "scipy", "scikit-image")
+FORMAT = 1
+"""Version of the result folder; it grows when an older stemdisp could no longer read it rightly."""
+
+PACKAGES = ("numpy", "scipy", "scikit-image", "h5py", "rosettasciio", "tifffile")
 """Packages whose version can change a number."""
 
 
@@ -40,6 +47,21 @@ def _version(package: str) -> str | None:
         return None
 
 
+def key(recipe: Recipe, hashes: Sequence[str]) -> str:
+    """SHA-256 (hex) of all that decides the numbers: the bytes of the inputs (by their hashes, in order), what of the
+    recipe acts on them, and the version of the result."""
+    asked = recipe.acting_on(hashes).model_dump(mode="json")
+    return hashlib.sha256(json.dumps([FORMAT, list(hashes), asked]).encode()).hexdigest()
+
+
+def _blas() -> str:
+    """Which library adds up NumPy's products."""
+    import numpy as np
+
+    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found.get('name', '?')} {found.get('version', '?')}"
+
+
 def provenance(analysis: Analysis, started: datetime | None = None) -> dict[str, Any]:
     """The record of one analysis as plain data; times are UTC, ``started`` is when reading began (if known)."""
     return {
@@ -47,10 +69,14 @@ def provenance(analysis: Analysis, started: datetime | None = None) -> dict[str,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
+        "blas": _blas(),
         "device": analysis.device,
+        "seconds": {stage: round(s, 3) for stage, s in analysis.seconds.items() if math.isfinite(s)},
+        "warnings": list(analysis.warnings),
         "started": None if started is None else started.astimezone(UTC).isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe": analysis.recipe.digest(),
+        "key": key(analysis.recipe, [one.sha256 for one in analysis.micrograph.inputs]),
         "inputs": [
             {"name": one.name, "size": one.size, "sha256": one.sha256, "reader": one.reader}
             for one in analysis.micrograph.inputs

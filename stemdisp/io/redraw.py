@@ -40,7 +40,7 @@ def redraw(folder: str | os.PathLike[str], draw: Callable[[Path, dict[str, Any]]
         Where the folder cannot be written.
     """
     folder = Path(folder)
-    record = store._record(folder)
+    record = store.record_of(folder)
     kept = {name: digest for name, digest in record.get("outputs", {}).items() if not name.startswith(DRAWN)}
     with store._replacing(folder, overwrite=True) as new:
         draw(new, record)

@@ -20,17 +20,14 @@ from .. import __version__
 from ..errors import ReadError, RecipeError, StemdispError
 from ..model.analysis import Analysis
 from . import archive, tables
-from .provenance import provenance, sha256
+from .provenance import FORMAT, provenance, sha256
 from .recipe_toml import to_toml
 from .summary import summary
 from .text import one_line
 
-FORMAT = 1
-"""Version of the result folder; it grows when an older stemdisp could no longer read it rightly."""
-
 RECORD, FAILURE, ARCHIVE = "result.json", "failure.json", "analysis.npz"
 
-LONGEST_NAME = 150
+LONGEST_NAME = 230
 """Bytes of a folder's name that its temporary sibling repeats: names end at 255 bytes."""
 
 
@@ -64,7 +61,7 @@ def _ours(folder: Path) -> bool:
     return not any(folder.iterdir()) or any((folder / name).is_file() for name in (RECORD, FAILURE, ARCHIVE))
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def record_of(folder: Path) -> dict[str, Any]:
     """The commit record of a folder; raises ReadError where there is none or it is of a newer format."""
     path, shown = folder / RECORD, one_line(folder)
     if (folder / FAILURE).is_file() and not path.is_file():
@@ -210,13 +207,14 @@ def save(
     return folder
 
 
-def save_failure(folder: str | os.PathLike[str], error: BaseException, stage: str) -> Path:
+def save_failure(folder: str | os.PathLike[str], error: BaseException, stage: str, *, key: str | None = None) -> Path:
     """Write a folder with nothing but ``failure.json``: class of the error, its sentence, and the stage it came from.
 
-    Replaces an older result of the same image.  Raises FileExistsError for a folder that is no result of stemdisp.
+    ``key`` names inputs and recipe where another try with the same would end the same way.  Replaces an older result of
+    the same image.  Raises FileExistsError for a folder that is no result of stemdisp.
     """
     folder = Path(folder)
-    content = {"class": type(error).__name__, "sentence": one_line(error, 1000), "stage": stage}
+    content = {"class": type(error).__name__, "sentence": one_line(error, 1000), "stage": stage, "key": key}
     with _replacing(folder, overwrite=True) as new:
         _write_json(new / FAILURE, content)
     return folder
@@ -228,7 +226,7 @@ def load(folder: str | os.PathLike[str]) -> Analysis:
     Raises ReadError where the folder is incomplete, damaged, of a newer format, or the record of a failure.
     """
     folder = Path(folder)
-    expected = _record(folder).get("outputs", {}).get(ARCHIVE)
+    expected = record_of(folder).get("outputs", {}).get(ARCHIVE)
     path = folder / ARCHIVE
     if not path.is_file():
         raise ReadError(f"{one_line(folder)}: {ARCHIVE} is missing; analyse the image again")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RecipeError
-from ..recipe import Recipe
+from ..recipe import OF_ONE_IMAGE, Recipe
 from .cells import UnitCells
 from .columns import Columns
 from .dilution import Dilution
@@ -216,7 +216,7 @@ class Analysis:
     def _elsewhere(self) -> tuple[str, ...]:
         """What became of entries of the recipe that belong to other images."""
         own, said = {one.sha256 for one in self.micrograph.inputs}, []
-        for what in ("edits", "interfaces", "regions", "profiles"):
+        for what in OF_ONE_IMAGE:
             others = sum(entry.sha256 not in own for entry in getattr(self.recipe, what))
             if others:
                 noun, verb = (what, "belong") if others > 1 else (what[:-1], "belongs")

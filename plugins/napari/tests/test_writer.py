@@ -12,7 +12,8 @@ import stemdisp
 from napari_stemdisp import writer
 from napari_stemdisp.reader import layers_of
 from napari_stemdisp.samples import DATA
-from stemdisp.batch.run import Options, run_sets
+from stemdisp.batch.job import Options
+from stemdisp.batch.run import Terms, run_sets
 from stemdisp.io.pairs import group_inputs
 from stemdisp.io.tables import write_columns_csv
 
@@ -45,7 +46,9 @@ def test_points_of_others_are_left_to_napari(make_napari_viewer, tmp_path):
 
 def test_a_result_is_what_the_command_line_writes(make_napari_viewer, tmp_path):
     sets = group_inputs([DATA / "KTO111_1e5_HAADF.tif", DATA / "KTO111_1e5_ABF.tif"])
-    (outcome,) = run_sets(sets, stemdisp.recipe_for("KTaO3", "1-10"), tmp_path / "cli", Options(device="cpu"))
+    (outcome,) = run_sets(
+        sets, stemdisp.recipe_for("KTaO3", "1-10"), tmp_path / "cli", Options(device="cpu"), terms=Terms(jobs=0)
+    )
     analysis = stemdisp.load(outcome.folder)
     viewer = make_napari_viewer()
     for data, meta, _ in layers_of(analysis.micrograph, analysis=analysis):

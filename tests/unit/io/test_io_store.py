@@ -252,7 +252,7 @@ class TestFolder:
         folder = save_failure(tmp_path / "out", ReadError("a.tif is\nempty"), "read")
         assert os.listdir(folder) == ["failure.json"]
         found = json.loads((folder / "failure.json").read_text())
-        assert found == {"class": "ReadError", "sentence": "a.tif is empty", "stage": "read"}
+        assert found == {"class": "ReadError", "sentence": "a.tif is empty", "stage": "read", "key": None}
         with pytest.raises(ReadError, match=r"a\.tif is empty"):
             load(folder)
         same(kto, load(save(kto, folder)))

@@ -9,7 +9,7 @@ from napari.viewer import Viewer
 from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QMessageBox, QPushButton, QWidget
 
 from stemdisp import StemdispError
-from stemdisp.batch.run import write_result
+from stemdisp.batch.result import write_result
 
 from .session import Session
 

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from stemdisp import Analysis, Micrograph, StemdispError
-from stemdisp.batch.run import sentence_of
+from stemdisp.batch.work import sentence_of
 
 from .adopt import adopted, fits, pair_up
 from .canvas import Canvas

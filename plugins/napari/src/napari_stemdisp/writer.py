@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stemdisp import Analysis, StemdispError
-from stemdisp.batch import run
+from stemdisp.batch import result
 from stemdisp.io.tables import write_columns_csv
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -61,7 +61,7 @@ def write_result(path: str, layers: Sequence[LayerData]) -> list[str]:
     analysis = _analysis(meta for _, meta, _ in layers)
     folder = Path(path)
     try:
-        run.write_result(analysis, folder)
+        result.write_result(analysis, folder)
     except FileExistsError as error:
         raise StemdispError(f"{folder} exists; choose another name, or delete it first") from error
     return [str(folder)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import stemdisp
-from stemdisp.batch.run import write_result
+from stemdisp.batch.result import write_result
 from stemdisp.model.analysis import Analysis
 
 
