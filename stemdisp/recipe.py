@@ -327,10 +327,10 @@ class Recipe(BaseModel):
         return parse(values)
 
     def acting_on(self, inputs: Collection[str]) -> Recipe:
-        """A copy without the entries that belong to other images than those with these SHA-256."""
+        """Itself, or a copy without the entries that belong to other images than those with these SHA-256."""
         entries = {name: getattr(self, name) for name in OF_ONE_IMAGE}
         own = {name: tuple(one for one in found if one.sha256 in inputs) for name, found in entries.items()}
-        return self.model_copy(update=own)
+        return self if own == entries else self.model_copy(update=own)
 
     def with_profile(self, entry: ProfileEntry) -> Recipe:
         """A copy with an external profile: in the place of that of the same image and name, or beside the others."""

@@ -55,6 +55,8 @@ def _client(address: str, workers: int, memory: int | None) -> tuple[Any, Any]:
         )
         return Client(cluster), cluster
     try:
+        if address.endswith(".json"):
+            return Client(scheduler_file=address, timeout=SECONDS_TO_ANSWER), None
         return Client(address, timeout=SECONDS_TO_ANSWER), None
     except (OSError, ValueError, TimeoutError) as error:
         raise DeviceError(
@@ -68,7 +70,8 @@ class Cluster(JobExecutor):
     Parameters
     ----------
     address
-        Of the scheduler, as tcp://HOST:8786; "local" starts one with ``workers`` workers on this machine.
+        Of the scheduler, as tcp://HOST:8786, or the file (.json) that it was told to write its address to; "local"
+        starts one with ``workers`` workers on this machine.
     workers, memory
         How many, and bytes for each; of a local cluster alone.
 

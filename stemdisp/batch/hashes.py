@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import NamedTuple
 
 from ..io.provenance import fingerprint, sha256
@@ -32,10 +33,12 @@ class Known(NamedTuple):
     sha256: str
 
 
-def stamp(path: Path) -> Stamp | None:
+def stamp(path: str | Path) -> Stamp | None:
     """The stamp of a file; None for a folder, of which no four numbers tell whether something in it changed."""
-    found = path.stat()
-    return None if path.is_dir() else Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    found = os.stat(path)
+    if S_ISDIR(found.st_mode):
+        return None
+    return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 class Hashes:
@@ -59,14 +62,13 @@ class Hashes:
                 if isinstance(path, str) and isinstance(digest, str):
                     self.known[path] = Stamp(int(size), int(mtime), int(ctime), int(inode)), digest
 
-    def _trusted(self, path: Path) -> str | None:
-        found = self.known.get(os.path.abspath(path))
-        return found[1] if found is not None and found[0] == stamp(path) else None
-
-    def of(self, path: Path) -> str:
+    def of(self, path: str | Path) -> str:
         """The hash of a file or of a folder that is one image; raises OSError where it cannot be read."""
-        digest = self._trusted(path)
-        if digest is None:
+        known, digest = self.known.get(os.path.abspath(path)), ""
+        if known is not None and known[0] == stamp(path):
+            digest = known[1]
+        else:
+            path = Path(path)
             before = stamp(path)
             digest = sha256(path) if before is not None else fingerprint(path)[1]
             if before is not None and stamp(path) == before:

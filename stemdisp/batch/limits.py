@@ -37,8 +37,8 @@ def memory_bytes() -> int | None:
         installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return None
-    allowed = _number(CGROUP / "memory.max")
-    return installed if allowed is None else min(installed, allowed)
+    allowed = (_number(CGROUP / name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
+    return min([installed, *(number for number in allowed if number is not None)])
 
 
 def share_of_memory(workers: int) -> int | None:

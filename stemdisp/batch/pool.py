@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .executor import JobExecutor, Running, Work
@@ -29,8 +30,11 @@ from .job import Job, Outcome
 from .limits import claim_gpu, limit_memory
 from .work import ProcessDiedError
 
-PRELOADED = ("stemdisp.batch.work", "stemdisp.pipeline", "stemdisp.io.read", "stemdisp.figures.save", "stemdisp.report")
+PRELOADED = ("stemdisp.batch.work", "stemdisp.pipeline", "stemdisp.io.read", "stemdisp.io.store", "stemdisp.report")
 """What is imported once, in the process that workers are forked from."""
+
+DRAWING = ("stemdisp.figures.save",)
+"""And for figures."""
 
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Variables by which libraries learn that they share the processors: those of a worker are the kernel's."""
@@ -86,14 +90,21 @@ def _serve(pipe: Connection, share: Share) -> None:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """An environment in which libraries use one thread, for the processes that are started in it."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
+def _apart() -> Iterator[None]:
+    """Surroundings for processes that are started: libraries use one thread, and the program that asks is not there.
+
+    A new process would import that program to find the functions in it.  Ours are elsewhere, and a script that begins
+    its work when it is imported would begin it in every worker.
+    """
+    environment = {name: os.environ.get(name) for name in ONE_THREAD}
+    program = sys.modules["__main__"]
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
-        for name, value in before.items():
+        sys.modules["__main__"] = program
+        for name, value in environment.items():
             if value is None:
                 del os.environ[name]
             else:
@@ -119,12 +130,12 @@ class _Worker:
 class Workers(JobExecutor):
     """``size`` processes on this machine, each started when there is a job for it; a dead one is replaced."""
 
-    def __init__(self, size: int, share: Share | None = None) -> None:
+    def __init__(self, size: int, share: Share | None = None, *, figures: bool = True) -> None:
         self.size, self.share = size, share or Share()
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self.context: BaseContext = multiprocessing.get_context(method)
         if method == "forkserver":
-            self.context.set_forkserver_preload(list(PRELOADED))
+            self.context.set_forkserver_preload([*PRELOADED, *(DRAWING if figures else ())])
         self.lock = threading.Lock()
         self.waiting: deque[tuple[Future[Outcome], tuple[Work, Job]]] = deque()
         self.workers: list[_Worker] = []
@@ -221,7 +232,7 @@ class Workers(JobExecutor):
 
     def _start(self) -> _Worker:
         ours, theirs = self.context.Pipe()
-        with _one_thread_each():
+        with _apart():
             process = self.context.Process(target=_serve, args=(theirs, self.share), daemon=True)  # type: ignore[attr-defined]
             process.start()
         theirs.close()

@@ -56,7 +56,8 @@ class PlainProgress(Watcher):
 
     def begin(self, number: int, of: int, job: Job) -> None:
         """Keep number, name and why for the end."""
-        self.titles[job.name] = f"[{number}/{of}] {one_line(job.name)} ({job.why})"
+        count = f"{number}/{of}" if of else number
+        self.titles[job.name] = f"[{count}] {one_line(job.name)} ({job.why})"
 
     def beat(self, running: Sequence[tuple[Job, str]], left: int) -> None:
         """Say what runs, if nothing was said for long."""
@@ -107,7 +108,7 @@ class BarProgress(Watcher):
 
     def begin(self, number: int, of: int, job: Job) -> None:
         """Show the bar, if it is not there."""
-        self.bar.update(self.task, total=of, completed=max(number - 1, 0))
+        self.bar.update(self.task, total=of or None, completed=max(number - 1, 0))
         self.live.start()
 
     def beat(self, running: Sequence[tuple[Job, str]], left: int) -> None:

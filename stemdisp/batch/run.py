@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ class Terms:
     """How a batch goes about its work; nothing of it changes a number.
 
     ``jobs`` at a time (None: as many as there are processors; 0: one after the other in this process, without limits).
-    ``scheduler`` is the address of a Dask scheduler, or "local" for one of our own.  An image may take ``timeout_s``
+    ``scheduler`` is the address of a Dask scheduler (or its .json), or "local" for one of our own.  An image may take ``timeout_s``
     seconds, a worker ``memory`` bytes (None: its share of the machine's).  ``force`` analyses again what is done,
     ``retry_failed`` what failed; nothing begins after a failure with ``fail_fast``, nor beyond ``limit`` images.
     """
@@ -63,7 +63,7 @@ class Watcher:
     """Told what happens; the base is silent."""
 
     def begin(self, number: int, of: int, job: Job) -> None:
-        """Image ``number`` (from 1) of ``of`` begins."""
+        """Image ``number`` (from 1) of ``of`` (0: nobody knows) begins."""
 
     def beat(self, running: Sequence[tuple[Job, str]], left: int) -> None:
         """Jobs that run now and their stages, several times a second, and how many images are left with them."""
@@ -77,17 +77,26 @@ class _Try:
     """A job that was begun: how often, and what was seen of it last."""
 
     job: Job
-    number: int
     tries: int = 1
     stage: str = "read"
     began: float | None = None
 
 
+Planned = Job | Outcome | None
+"""What comes next: a job, a set that needs none, or nothing for now."""
+
+END = object()
+"""What comes after the last."""
+
+
 def plan(
-    sets: Sequence[ImageSet], recipe: Recipe, out: Path, hashes: Hashes, options: Options, terms: Terms
-) -> Iterator[Job | Outcome]:
-    """For each image set in order, the job that is to be done, or how it ended before."""
+    sets: Iterable[ImageSet | None], recipe: Recipe, out: Path, hashes: Hashes, options: Options, terms: Terms
+) -> Iterator[Planned]:
+    """For each image set in order, the job that is to be done, or how it ended before; None where None is given."""
     for one in sets:
+        if one is None:
+            yield None
+            continue
         job = Job(one, out / one.label, recipe, options)
         why, rests = why_again(job, hashes, retry_failed=terms.retry_failed)
         if terms.force or not rests:
@@ -107,7 +116,7 @@ def _executor(options: Options, terms: Terms, images: int, state: Path) -> JobEx
     if terms.jobs == 0:
         return Here()
     gpus = 0 if options.device == "cpu" else backend.gpus()
-    jobs = terms.jobs or min(gpus or processors(), max(1, images))
+    jobs = terms.jobs or min(gpus or processors(), images or 1024)
     memory = terms.memory or share_of_memory(jobs)
     if terms.scheduler is not None:
         from .cluster import Cluster
@@ -116,7 +125,7 @@ def _executor(options: Options, terms: Terms, images: int, state: Path) -> JobEx
     from .pool import Share, Workers
 
     threads = max(1, min(backend.CPU.threads, processors() // jobs))
-    return Workers(jobs, Share(memory, threads, gpus, state.absolute()))
+    return Workers(jobs, Share(memory, threads, gpus, state.absolute()), figures=options.figures)
 
 
 def _read_seconds(job: Job) -> float:
@@ -136,7 +145,7 @@ class _Drive:
     def __init__(self, executor: JobExecutor, terms: Terms, watcher: Watcher, log: Log, stop: threading.Event) -> None:
         self.executor, self.terms, self.watcher, self.log, self.stop = executor, terms, watcher, log, stop
         self.pending: dict[Future[Outcome], _Try] = {}
-        self.ended = self.begun = 0
+        self.ended = self.begun = self.number = 0
         self.full = False
 
     @property
@@ -145,32 +154,42 @@ class _Drive:
         limit = self.terms.limit
         return not (self.stop.is_set() or self.full or (limit is not None and self.begun >= limit))
 
-    def run(self, planned: Iterator[Job | Outcome], of: int) -> Iterator[Outcome]:
-        """How each of ``of`` image sets ended, as they end."""
-        left: Iterator[tuple[int, Job | Outcome]] = enumerate(planned, start=1)
+    def run(self, planned: Iterator[Planned], of: int) -> Iterator[Outcome]:
+        """How each of ``of`` image sets (0: nobody knows how many) ended, as they end."""
         while True:
-            while self._goes_on and len(self.pending) <= self.executor.size:  # one more than run, so that none waits
-                number, one = next(left, (0, None))
-                if one is None:
-                    self.full = True
-                elif isinstance(one, Outcome):
+            waits = False
+            while (
+                self._goes_on and not waits and len(self.pending) <= self.executor.size
+            ):  # one that waits for the next
+                one = next(planned, END)
+                if isinstance(one, Outcome):
+                    self.number += 1
                     yield self._end(one)
+                elif isinstance(one, Job):
+                    self._begin(one, of)
                 else:
-                    self._begin(one, number, of)
-            if not self.pending:
+                    waits, self.full = one is None, one is END
+            if not self.pending and not waits:
                 return
-            done, _ = wait(self.pending, timeout=BEAT, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = self._outcome(future)
-                if outcome is not None:
-                    yield self._end(outcome)
+            yield from self._wait()
             self._look(of)
 
-    def _begin(self, job: Job, number: int, of: int) -> None:
+    def _wait(self) -> Iterator[Outcome]:
+        """What ends within the next moment."""
+        if not self.pending:
+            time.sleep(BEAT)
+        done, _ = wait(self.pending, timeout=BEAT, return_when=FIRST_COMPLETED)
+        for future in done:
+            outcome = self._outcome(future)
+            if outcome is not None:
+                yield self._end(outcome)
+
+    def _begin(self, job: Job, of: int) -> None:
         self.begun += 1
-        self.watcher.begin(number, of, job)
+        self.number += 1
+        self.watcher.begin(self.number, of, job)
         self.log.write(of_begin(job))
-        self.pending[self.executor.submit(work, job)] = _Try(job, number)
+        self.pending[self.executor.submit(work, job)] = _Try(job)
 
     def _end(self, outcome: Outcome) -> Outcome:
         self.ended += 1
@@ -191,7 +210,7 @@ class _Drive:
         seconds = time.monotonic() - (one.began or time.monotonic())
         if isinstance(error, ProcessDiedError) and one.tries < MOST_TRIES and not self.stop.is_set():
             self.log.write(event("again", image=one.job.name, stage=one.stage, sentence=one_line(error)))
-            self.pending[self.executor.submit(work, one.job)] = _Try(one.job, one.number, tries=one.tries + 1)
+            self.pending[self.executor.submit(work, one.job)] = _Try(one.job, tries=one.tries + 1)
             return None
         return fail(one.job, error, one.stage, seconds=seconds)
 
@@ -209,7 +228,7 @@ class _Drive:
             one.stage = stage or one.stage
             running.append((one.job, one.stage))
             self._limit(future, one, now, since)
-        self.watcher.beat(running, of - self.ended)
+        self.watcher.beat(running, max(of - self.ended, len(self.pending)))
 
     def _limit(self, future: Future[Outcome], one: _Try, now: float, since: float) -> None:
         most = self.terms.timeout_s
@@ -231,7 +250,7 @@ def _state(out: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def run_sets(
-    sets: Sequence[ImageSet],
+    sets: Iterable[ImageSet | None],
     recipe: Recipe,
     out: Path,
     options: Options | None = None,
@@ -246,7 +265,8 @@ def run_sets(
     Parameters
     ----------
     sets
-        What to analyse, as :func:`stemdisp.io.pairs.group_inputs` finds it.
+        What to analyse, as :func:`stemdisp.io.pairs.group_inputs` finds it; from one that does not know its length, as
+        :func:`stemdisp.batch.watch.arriving`, they are taken as they come, and None is nothing for now.
     recipe, out
         What to do, and the folder that gets one result folder for each set, called after it.
     options, terms
@@ -272,13 +292,14 @@ def run_sets(
     options, terms, stop = options or Options(), terms or Terms(), stop or threading.Event()
     with _state(out) as (state, swept):
         log, hashes = Log(state, events), Hashes(state)
-        log.write(event("run", images=len(sets), recipe=recipe.digest(), swept=[str(path) for path in swept]))
+        of = len(sets) if isinstance(sets, Sized) else 0
+        log.write(event("run", images=of, recipe=recipe.digest(), swept=[str(path) for path in swept]))
         try:
-            with _executor(options, terms, len(sets), state) as executor:
+            with _executor(options, terms, of, state) as executor:
                 drive = _Drive(executor, terms, watcher or Watcher(), log, stop)
-                for outcome in drive.run(plan(sets, recipe, out, hashes, options, terms), len(sets)):
+                for outcome in drive.run(plan(sets, recipe, out, hashes, options, terms), of):
                     hashes.learn(outcome.hashed)
-                    yield outcome
+                    yield replace(outcome, hashed=())
         finally:
             hashes.close()
             log.write(event("stopped" if stop.is_set() else "over"))

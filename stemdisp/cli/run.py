@@ -6,19 +6,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import RecipeError, StemdispError
-from .frame import INTERRUPTED, NO_INPUT, app, end, errors, line
+from .frame import INTERRUPTED, NO_INPUT, OK, app, end, errors, line
 
 if TYPE_CHECKING:
-    from ..batch.job import Outcome
+    from ..batch.job import Options, Outcome
     from ..batch.run import Terms
     from ..io.pairs import ImageSet
     from ..io.search import Search
@@ -90,8 +91,9 @@ def _show(outcome: Outcome) -> None:
 
 
 @contextmanager
-def _stopping(stop: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C lets what runs come to its end, the second ends it."""
+def _stopping() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, to let what runs come to its end; the second ends it."""
+    stop = threading.Event()
 
     def first(*_: object) -> None:
         if stop.is_set():
@@ -101,25 +103,9 @@ def _stopping(stop: threading.Event) -> Iterator[None]:
 
     before = signal.signal(signal.SIGINT, first)
     try:
-        yield
+        yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _dry(sets: list[ImageSet], recipe: Recipe, out: Path, options: Any, terms: Terms) -> None:
-    """Say what would be done, and write nothing."""
-    from ..batch.hashes import Hashes
-    from ..batch.job import Job
-    from ..batch.run import STATE, plan
-
-    begun = 0
-    for one in plan(sets, recipe, out, Hashes(out / STATE, keep=False), options, terms):
-        if isinstance(one, Job):
-            begun += 1
-            why = one.why if terms.limit is None or begun <= terms.limit else f"{one.why}; beyond --limit"
-            typer.echo(f"{line(one.name)}: would be analysed ({why})")
-        else:
-            typer.echo(f"{line(one.name)}: {line(one.sentence)}")
 
 
 def _summary(outcomes: Sequence[Outcome], seconds: float, *, stopped: bool) -> None:
@@ -130,6 +116,66 @@ def _summary(outcomes: Sequence[Outcome], seconds: float, *, stopped: bool) -> N
     hint = "; --retry-failed tries again what failed before" if counted["stands"] else ""
     begun = "stopped: " if stopped else ""
     typer.echo(f"{begun}{', '.join(parts) or 'nothing done'} in {seconds:.1f} s{hint}", err=True)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What is to be done with images, whichever they are; every way to do it returns an exit code."""
+
+    recipe: Recipe
+    out: Path
+    options: Options
+    terms: Terms
+    jsonl: bool
+
+    def dry(self, sets: list[ImageSet]) -> int:
+        """Say what would be done, and write nothing."""
+        from ..batch.hashes import Hashes
+        from ..batch.job import Job
+        from ..batch.run import STATE, plan
+
+        begun, hashes = 0, Hashes(self.out / STATE, keep=False)
+        for one in plan(sets, self.recipe, self.out, hashes, self.options, self.terms):
+            if isinstance(one, Job):
+                begun += 1
+                beyond = self.terms.limit is not None and begun > self.terms.limit
+                typer.echo(f"{line(one.name)}: would be analysed ({one.why}{'; beyond --limit' if beyond else ''})")
+            elif one is not None:
+                typer.echo(f"{line(one.name)}: {line(one.sentence)}")
+        return OK
+
+    def go(self, sets: list[ImageSet]) -> int:
+        """Analyse the images there are."""
+        from ..batch.job import exit_code
+
+        with _stopping() as stop:
+            outcomes = self._run(sets, stop)
+        return INTERRUPTED if stop.is_set() else exit_code(outcomes)
+
+    def watch(self, paths: list[Path], search: Search, settle_s: float) -> int:
+        """Analyse images as they arrive, until Ctrl-C."""
+        from ..batch.job import exit_code
+        from ..batch.watch import arriving
+
+        with _stopping() as stop:
+            outcomes = self._run(arriving(paths, search, settle_s=settle_s, stop=stop), stop)
+        return exit_code(outcomes) if outcomes else OK
+
+    def _run(self, sets: Iterable[ImageSet | None], stop: threading.Event) -> list[Outcome]:
+        """Run the batch and say how each image ended."""
+        from ..batch.progress import watching
+        from ..batch.run import Watcher, run_sets
+
+        outcomes, began = [], time.monotonic()
+        with nullcontext(Watcher()) if self.jsonl else watching() as watcher:
+            told = {"watcher": watcher, "events": sys.stdout if self.jsonl else None, "stop": stop}
+            for outcome in run_sets(sets, self.recipe, self.out, self.options, terms=self.terms, **told):
+                if not self.jsonl:
+                    _show(outcome)
+                outcomes.append(outcome)
+        if len(outcomes) != 1 and not self.jsonl:
+            _summary(outcomes, time.monotonic() - began, stopped=stop.is_set())
+        return outcomes
 
 
 Paths = Annotated[list[Path], typer.Argument(help="Images, folders of images, or patterns.", show_default=False)]
@@ -147,7 +193,9 @@ Recursive = Annotated[bool, typer.Option("--recursive", "-R", help="Search folde
 Include = Annotated[list[str] | None, typer.Option("--include", metavar="GLOB", help="Only files that fit.")]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", metavar="GLOB", help="No files that fit.")]
 Jobs = Annotated[str, typer.Option("--jobs", "-j", metavar="N|auto", help="Images at a time; 0: in this process.")]
-SCHEDULER = typer.Option("--scheduler", metavar="ADDRESS|local", help="Workers of a Dask scheduler: tcp://HOST:8786.")
+SCHEDULER = typer.Option(
+    "--scheduler", metavar="ADDRESS|local", help="Workers of a Dask scheduler, as tcp://HOST:8786."
+)
 Scheduler = Annotated[str | None, SCHEDULER]
 Where = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Tables = Annotated[Table, typer.Option("--table", help="Kind of the tables.")]
@@ -161,6 +209,8 @@ Timeout = Annotated[float | None, typer.Option("--timeout", min=1, help="Seconds
 MEMORY = typer.Option("--max-memory", min=0.25, metavar="GB", help="Memory that an image may take.")
 Memory = Annotated[float | None, MEMORY]
 Log = Annotated[LogFormat, typer.Option("--log-format", help="What is printed.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Go on with images that arrive, until Ctrl-C.")]
+Settle = Annotated[float, typer.Option("--settle", min=0, metavar="S", help="Seconds without change, with --watch.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an unexpected error came from.")]
 
 
@@ -189,6 +239,8 @@ def run(
     limit: Limit = None,
     timeout: Timeout = None,
     max_memory: Memory = None,
+    watch: Watch = False,
+    settle: Settle = 10.0,
     log_format: Log = LogFormat.text,
     debug: Debug = False,
 ) -> None:
@@ -200,7 +252,7 @@ def run(
     """
     with errors(debug=debug):
         from ..backend import choose
-        from ..batch.job import Options, exit_code
+        from ..batch.job import Options
         from ..batch.run import Terms
         from ..io.search import Search
         from ..options import of_run, with_profiles
@@ -218,30 +270,17 @@ def run(
         )
         choose(device.value)
         _outside(out, paths)
-        sets = _sets(paths, Search(recursive, tuple(include or ()), tuple(exclude or ()), out))
-        chosen = with_profiles(chosen, profile or [], sets)
+        search = Search(recursive, tuple(include or ()), tuple(exclude or ()), out)
         options = Options(device.value, table.value, figures=figures, debug=debug)
-        if dry_run:
-            _dry(sets, chosen, out, options, terms)
-            return
-        outcomes, stopped = _go(sets, chosen, out, options, terms, jsonl=log_format is LogFormat.jsonl)
-        raise typer.Exit(INTERRUPTED if stopped else exit_code(outcomes))
+        batch = _Batch(chosen, out, options, terms, log_format is LogFormat.jsonl)
+        if watch:
+            _refuse_with_watch(dry_run, profile)
+            raise typer.Exit(batch.watch(paths, search, settle))
+        sets = _sets(paths, search)
+        batch = replace(batch, recipe=with_profiles(chosen, profile or [], sets))
+        raise typer.Exit(batch.dry(sets) if dry_run else batch.go(sets))
 
 
-def _go(
-    sets: list[ImageSet], recipe: Recipe, out: Path, options: Any, terms: Terms, *, jsonl: bool
-) -> tuple[list[Outcome], bool]:
-    """Run the batch; how each image ended, and whether it was stopped before the end."""
-    from ..batch.progress import watching
-    from ..batch.run import Watcher, run_sets
-
-    outcomes, stop, began = [], threading.Event(), time.monotonic()
-    with _stopping(stop), nullcontext(Watcher()) if jsonl else watching() as watcher:
-        events = sys.stdout if jsonl else None
-        for outcome in run_sets(sets, recipe, out, options, terms=terms, watcher=watcher, events=events, stop=stop):
-            if not jsonl:
-                _show(outcome)
-            outcomes.append(outcome)
-    if len(sets) > 1 and not jsonl:
-        _summary(outcomes, time.monotonic() - began, stopped=stop.is_set())
-    return outcomes, stop.is_set()
+def _refuse_with_watch(dry_run: bool, profile: Sequence[Path] | None) -> None:
+    if dry_run or profile:
+        raise RecipeError(f"--watch and {'--dry-run' if dry_run else '--profile'} exclude each other")

@@ -50,8 +50,8 @@ def _version(package: str) -> str | None:
 def key(recipe: Recipe, hashes: Sequence[str]) -> str:
     """SHA-256 (hex) of all that decides the numbers: the bytes of the inputs (by their hashes, in order), what of the
     recipe acts on them, and the version of the result."""
-    asked = recipe.acting_on(hashes).model_dump(mode="json")
-    return hashlib.sha256(json.dumps([FORMAT, list(hashes), asked]).encode()).hexdigest()
+    asked = recipe.acting_on(hashes).model_dump_json()
+    return hashlib.sha256(json.dumps([FORMAT, *hashes, asked]).encode()).hexdigest()
 
 
 def _blas() -> str:
