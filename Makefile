@@ -16,7 +16,7 @@ PLUGIN := $(VENV)/ready-plugin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo figures test test-plugin plugin check format bench clean
+.PHONY: help install demo figures test test-plugin plugin check format bench soak clean
 
 help:
 	@echo "make demo     set everything up, analyse all of sample_data, print where the reports are"
@@ -25,6 +25,7 @@ help:
 	@echo "make check    lint, format, types"
 	@echo "make format   put the code into the house's format"
 	@echo "make bench    measure accuracy and speed, write them into README.md"
+	@echo "make soak     long trials of batches: 100 kills, 1,000 images (about half an hour)"
 	@echo "make figures  draw the pictures of README.md again"
 	@echo "make clean    remove everything that was made"
 
@@ -112,6 +113,9 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py > $(BENCH)/tables.md
 	@cat $(BENCH)/tables.md
 	$(BIN)/python tests/benchmarks/into_readme.py $(BENCH)/tables.md
+
+soak: $(READY)
+	$(ONE_THREAD) $(BIN)/python tests/soak/run.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(BENCH) build dist plugins/napari/dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,9 +18,13 @@ Running = tuple[str, float]
 
 
 class JobExecutor(Executor):
-    """Runs jobs, ``size`` at a time; a future whose process dies ends in ProcessDiedError."""
+    """Runs jobs, ``size`` at a time; a future whose process dies ends in ProcessDiedError.
+
+    ``ahead`` jobs more are submitted, so that no worker waits for its next one.
+    """
 
     size: int
+    ahead: int = 1
 
     @abstractmethod
     def submit(self, work: Work, /, job: Job) -> Future[Outcome]:  # type: ignore[override]
@@ -45,7 +49,7 @@ class JobExecutor(Executor):
 class Here(JobExecutor):
     """Our own process, one job after the other, without limits: what goes wrong shows where it came from."""
 
-    size = 1
+    size, ahead = 1, 0
 
     def submit(self, work: Work, /, job: Job) -> Future[Outcome]:  # type: ignore[override]
         """Run the job; the future that comes back is done."""

@@ -44,9 +44,10 @@ class Terms:
     """How a batch goes about its work; nothing of it changes a number.
 
     ``jobs`` at a time (None: as many as there are processors; 0: one after the other in this process, without limits).
-    ``scheduler`` is the address of a Dask scheduler (or its .json), or "local" for one of our own.  An image may take ``timeout_s``
-    seconds, a worker ``memory`` bytes (None: its share of the machine's).  ``force`` analyses again what is done,
-    ``retry_failed`` what failed; nothing begins after a failure with ``fail_fast``, nor beyond ``limit`` images.
+    ``scheduler`` is the address of a Dask scheduler (or the .json that holds it), or "local" for one of our own.  An
+    image may take ``timeout_s`` seconds, a worker ``memory`` bytes (None: its share of the machine's).  ``force``
+    analyses again what is done, ``retry_failed`` what failed; nothing begins after a failure with ``fail_fast``, nor
+    beyond ``limit`` images.
     """
 
     jobs: int | None = None

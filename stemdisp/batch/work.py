@@ -120,8 +120,8 @@ def work(job: Job, tell: Tell) -> Outcome:
 
     Returns
     -------
-    How it ended. Every Exception becomes a failed outcome with ``failure.json`` in the folder (and unexpected ones go on
-    from there, for debugging); what is none, such as KeyboardInterrupt, leaves nothing.
+    How it ended. Every Exception becomes a failed outcome with ``failure.json`` in the folder (when debugging, one that
+    nobody expected goes on from there); what is none, such as KeyboardInterrupt, leaves nothing.
     """
     began, started, at = time.monotonic(), datetime.now(UTC), "read"
     before: list[Stamp | None] = []

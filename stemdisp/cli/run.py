@@ -168,8 +168,9 @@ class _Batch:
 
         outcomes, began = [], time.monotonic()
         with nullcontext(Watcher()) if self.jsonl else watching() as watcher:
-            told = {"watcher": watcher, "events": sys.stdout if self.jsonl else None, "stop": stop}
-            for outcome in run_sets(sets, self.recipe, self.out, self.options, terms=self.terms, **told):
+            events = sys.stdout if self.jsonl else None
+            asked = (sets, self.recipe, self.out, self.options)
+            for outcome in run_sets(*asked, terms=self.terms, watcher=watcher, events=events, stop=stop):
                 if not self.jsonl:
                     _show(outcome)
                 outcomes.append(outcome)

@@ -6,6 +6,8 @@ python tests/soak/run.py [--only kills,memory] [--images 200] [--kills 100]
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -14,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -141,23 +144,16 @@ def ratio(folder: Path, count: int) -> Iterator[Line]:
         words = batches.command(
             "run", source, *batches.KTO, "-o", folder / f"out{jobs}", "-j", jobs, "--log-format", "jsonl"
         )
-        done = subprocess.run(words, capture_output=True, text=True, check=True, env={**batches.ONE_THREAD, **_paths()})
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=True, env={**os.environ, **batches.ONE_THREAD}
+        )
         took[jobs] = _span(done.stdout)
     found = took[1] / took[2]
     yield Line(f"two workers against one, {count} images", f"{found:.2f} times as fast", "1.7", found > 1.7)
 
 
-def _paths() -> dict[str, str]:
-    import os
-
-    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-
-
 def _span(log: str) -> float:
     """Seconds from the end of the second image (workers have started) to that of the last."""
-    import json
-    from datetime import datetime
-
     ends = [datetime.fromisoformat(one["at"]) for one in map(json.loads, log.splitlines()) if one["event"] == "end"]
     return (ends[-1] - ends[1]).total_seconds()
 

@@ -401,3 +401,106 @@ def test_a_profile_that_is_none_ends_with_2_before_anything_runs(tmp_path, pipel
     done = run(image(tmp_path / "a.tif"), "-o", tmp_path / "out", "--profile", tmp_path / "eels.csv")
     assert done.exit_code == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert "eels.csv" in done.stderr and not pipeline.calls and not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_says_why_and_writes_nothing(tmp_path, pipeline):
+    paths = [image(tmp_path / f"{name}.tif", seed=seed) for seed, name in enumerate(("a", "bad", "c"))]
+    out = tmp_path / "out"
+    dry = run(*paths, "-o", out, "--dry-run", "--limit", 2)
+    assert dry.exit_code == 0 and not out.exists() and pipeline.calls == []
+    assert dry.stdout.splitlines() == [
+        "a: would be analysed (new)",
+        "bad: would be analysed (new)",
+        "c: would be analysed (new; beyond --limit)",
+    ]
+    assert run(*paths, "-o", out).exit_code == 1
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    dry = run(*paths, "-o", out, "--dry-run", "--set", "layers.minimum_cells=4", "--retry-failed")
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert dry.stdout.splitlines() == [
+        "a: would be analysed (layers.minimum_cells changed)",
+        "bad: would be analysed (failed before; input or recipe changed)",
+        "c: would be analysed (layers.minimum_cells changed)",
+    ]
+    again = run(*paths, "-o", out, "--dry-run")
+    assert "a: already done" in again.stdout and "bad: failed before: refine: no lattice found" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("refine", "must be SECTION.KEY=VALUE"),
+        ("refine.radius", "must be SECTION.KEY=VALUE"),
+        ("refine.tolerances=3", "did you mean tolerance"),
+        ("nothing.x=3", "unknown key"),
+        ("layers.minimum_cells=0", "minimum_cells"),
+        ("layers.minimum_cells=3\nformat=2", "one value at a time"),
+    ],
+)
+def test_values_that_cannot_be_set_end_with_2(tmp_path, text, sentence):
+    done = run(image(tmp_path / "a.tif"), "-o", tmp_path / "out", "--set", text)
+    assert done.exit_code == 2 and sentence in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_values_are_set(tmp_path, pipeline):
+    options = ["--set", "image.pixel_size=[12, 13]", "--set", "displacement.reference=none"]
+    assert run(image(tmp_path / "a.tif"), "-o", tmp_path / "out", *options).exit_code == 0
+    made = recipes.load(tmp_path / "out/a/recipe.toml")
+    assert made.image.pixel_size == (12.0, 13.0) and made.displacement.reference == "none"
+
+
+def test_folders_below_are_mirrored(tmp_path, pipeline):
+    for name in ("in/a.tif", "in/sub/a.tif", "in/sub/skip.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        image(tmp_path / name, seed=len(name))
+    out = tmp_path / "in" / "out"
+    done = run(tmp_path / "in", "-o", out, "--recursive", "--exclude", "skip*")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.parent.relative_to(out).as_posix() for path in out.rglob("result.json")) == ["a", "sub/a"]
+    again = run(tmp_path / "in", "-o", out, "--recursive", "--exclude", "skip*")
+    assert again.stdout.count("already done") == 2 and pipeline.calls == ["a", "a"]
+    inside = run(tmp_path / "in", "-o", tmp_path / "in")
+    assert inside.exit_code == 2 and "is the folder of the images" in inside.stderr
+    nothing = run(tmp_path / "in", "-o", out, "--include", "*.png")
+    assert nothing.exit_code == 3 and "fits --include and --exclude" in nothing.stderr
+
+
+def test_events_are_printed_as_json(tmp_path, pipeline):
+    paths = [image(tmp_path / f"{name}.tif") for name in ("a", "bad")]
+    done = run(*paths, "-o", tmp_path / "out", "--log-format", "jsonl")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 1 and [one["event"] for one in events] == ["run", "begin", "end", "begin", "end", "over"]
+    assert events[1]["why"] == "new" and events[1]["inputs"] == [str(paths[0])]
+    assert events[4]["status"] == "failed" and events[4]["class"] == "StageError" and events[4]["stage"] == "refine"
+    kept = (tmp_path / "out" / ".stemdisp" / "log.jsonl").read_text()
+    assert [json.loads(line) for line in kept.splitlines()] == events
+
+
+def test_status_verify_and_clean(tmp_path, pipeline):
+    out = tmp_path / "out"
+    assert run(*(image(tmp_path / f"{name}.tif") for name in ("[red]a", "bad")), "-o", out).exit_code == 1
+    listed = stemdisp_("status", out)
+    assert listed.exit_code == 1 and "1 done, 1 failed" in listed.stdout and "[red]a" in listed.stdout
+    assert "no lattice found" in listed.stdout and "\x1b" not in listed.stdout
+    assert stemdisp_("verify", out).exit_code == 0
+    stat = (out / "[red]a" / "cells.csv").stat()
+    (out / "[red]a" / "cells.csv").write_bytes(b"x" * stat.st_size)
+    os.utime(out / "[red]a" / "cells.csv", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    (out / "[red]a" / "layers.csv").unlink()
+    broken = stemdisp_("verify", out)
+    assert (
+        broken.exit_code == 1 and "cells.csv was changed" in broken.stderr and "layers.csv is missing" in broken.stderr
+    )
+    (out / ".x.tmp-0123456789ab").mkdir()
+    (out / "mine").mkdir()
+    cleaned = stemdisp_("clean", out, "--failed")
+    assert cleaned.exit_code == 0 and len(cleaned.stdout.splitlines()) == 2
+    assert results(out) == ["[red]a", "mine"]
+    for command in ("status", "verify", "clean"):
+        assert stemdisp_(command, tmp_path / "none").exit_code == 1
+
+
+@pytest.mark.parametrize("jobs", ["x", "-1", "1.5", "5000", ""])
+def test_impossible_numbers_of_jobs_end_with_2(tmp_path, jobs):
+    done = run(image(tmp_path / "a.tif"), "-o", tmp_path / "out", f"--jobs={jobs}")
+    assert done.exit_code == 2 and not (tmp_path / "out").exists()
