@@ -159,9 +159,7 @@ class _Drive:
         """How each of ``of`` image sets (0: nobody knows how many) ended, as they end."""
         while True:
             waits = False
-            while (
-                self._goes_on and not waits and len(self.pending) <= self.executor.size
-            ):  # one that waits for the next
+            while self._goes_on and not waits and len(self.pending) < self.executor.size + self.executor.ahead:
                 one = next(planned, END)
                 if isinstance(one, Outcome):
                     self.number += 1
