@@ -168,12 +168,13 @@ def _response(mean: _Mean, centre: int, told: Mask) -> Response:
         if np.isfinite(mean.known[s]):
             misplaced += list(mean.known[s] * part.places * root)
     changed = np.array(span).T
-    normal = changed.T @ changed + np.diag(beforehand)
+    normal = _product(changed.T, changed) + np.diag(beforehand)
     # Columns of which only the rim is in view are hardly told apart; a trace of stiffness holds them.
     normal[np.diag_indices(len(normal))] *= 1 + STIFF
+    inverse = _inverse(normal)
 
     def left(of: Floats) -> Floats:
-        return np.asarray(of - changed @ np.linalg.solve(normal, changed.T @ of))
+        return of - _product(changed, _product(inverse, _product(changed.T, of)))
 
     near = np.flatnonzero(told[site] & (np.hypot(*place.T) <= mean.radius / REACH))
     near = near[np.argsort(np.hypot(*place[near].T), kind="stable")]
@@ -181,7 +182,7 @@ def _response(mean: _Mean, centre: int, told: Mask) -> Response:
 
     def fit_of(k: int) -> tuple[Floats, Floats]:
         alone = _alone(mean, int(site[k]), place[k], pixels, root)
-        return alone, (alone @ made).reshape(3, len(near), 3).transpose(1, 0, 2)
+        return alone, _product(alone, made).reshape(3, len(near), 3).transpose(1, 0, 2)
 
     own, matrix = fit_of(int(near[0]))
     # What neighbours show by themselves is taken off, with its noise.
@@ -191,8 +192,28 @@ def _response(mean: _Mean, centre: int, told: Mask) -> Response:
             beside, shown = fit_of(int(near[number]))
             pure -= matrix[number] @ np.linalg.solve(shown[number], beside)
     pure = left(np.linalg.solve(matrix[0], pure).T).T
-    by_place = pure @ np.array(misplaced).T if misplaced else np.zeros((3, 1))
-    return Response(site[near], hk[near], matrix, own @ own.T, pure @ pure.T, by_place @ by_place.T)
+    by_place = _product(pure, np.array(misplaced).T) if misplaced else np.zeros((3, 1))
+    own, pure, by_place = (_product(part, part.T) for part in (own, pure, by_place))
+    return Response(site[near], hk[near], matrix, own, pure, by_place)
+
+
+def _product(one: Floats, other: Floats) -> Floats:
+    """(n, m) product of (n, k) and (k, m), added up in one order; ``@`` adds it up as threads of BLAS share it."""
+    return np.asarray(np.einsum("nk,km->nm", one, other))
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Of a symmetric, positive definite matrix (n, n), eliminated in one order (Gauss and Jordan); LAPACK's depends on
+    its threads.  Raises LinAlgError where the matrix is not positive definite."""
+    n = len(matrix)
+    rows = np.concatenate([matrix, np.eye(n)], axis=1)
+    for k in range(n):
+        if not rows[k, k] > 0:
+            raise np.linalg.LinAlgError("not positive definite")
+        pivot = rows[k] / rows[k, k]
+        rows -= rows[:, k, None] * pivot
+        rows[k] = pivot
+    return rows[:, n:]
 
 
 def _around(mean: _Mean, centre: int) -> tuple[Ints, Ints, Floats]:
