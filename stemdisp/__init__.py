@@ -37,6 +37,7 @@ _HOME = {
     "UnitCells": "model.cells",
     "VectorField": "model.fields",
     "analyse": "pipeline",
+    "analyse_files": "batch.files",
     "entry_for": "edits",
     "load": "io.store",
     "load_recipe": "recipe",
@@ -62,6 +63,7 @@ _RENAMED = {"load_recipe": "load", "recipe_for": "for_material"}
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
+    from .batch.files import analyse_files
     from .edits import entry_for
     from .errors import CalibrationError, DeviceError, ReadError, RecipeError, StageError, StemdispError
     from .flags import Flag
