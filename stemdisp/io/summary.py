@@ -61,7 +61,8 @@ def counts(analysis: Analysis) -> dict[str, Any]:
     if cells is not None:
         found |= {"cells": len(cells), "complete_cells": int(cells.complete.sum()), "cell_flags": _flags(cells.flags)}
     if moved is not None:
-        found |= {"displacements": int(moved.valid.sum()), "significant": int(moved.significant.sum())}
+        significant = int(moved.significant.sum()) if moved.judged else None
+        found |= {"displacements": int(moved.valid.sum()), "significant": significant}
     return found
 
 
