@@ -36,8 +36,10 @@ _HOME = {
     "StemdispError": "errors",
     "UnitCells": "model.cells",
     "VectorField": "model.fields",
+    "Positions": "model.positions",
     "analyse": "pipeline",
     "entry_for": "edits",
+    "from_positions": "elsewhere",
     "load": "io.store",
     "load_recipe": "recipe",
     "model_patch": "patch",
@@ -63,6 +65,7 @@ __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from .edits import entry_for
+    from .elsewhere import from_positions
     from .errors import CalibrationError, DeviceError, ReadError, RecipeError, StageError, StemdispError
     from .flags import Flag
     from .interop.atomap import to_atomap
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
     from .model.interface import Interface
     from .model.lattice import Lattice
     from .model.micrograph import Micrograph, PixelSize, Signal
+    from .model.positions import Positions
     from .model.profile import Profile
     from .patch import Patch, model_patch
     from .pipeline import analyse, preview, retouch, stale, steps

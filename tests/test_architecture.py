@@ -29,7 +29,7 @@ FLOORS = (
     ("edits", "interop", "io", "specimen", "stages"),
     ("positions",),
     ("bound", "figures", "patch", "pipeline", "synthetic"),
-    ("doctor", "options", "report"),
+    ("doctor", "elsewhere", "options", "report"),
     ("batch",),
     ("cli",),
 )

@@ -38,7 +38,8 @@ def _atomap() -> Any:
 def _bright(signal: Signal) -> NDArray[np.float64]:
     """The image with bright columns and without negative or missing pixels, as Atomap's fits need it."""
     image = np.asarray(signal.image, dtype=np.float64) * signal.contrast
-    filled = np.where(np.isfinite(image), image, np.nanmedian(image))
+    known = np.isfinite(image)
+    filled = np.where(known, image, np.median(image[known]) if known.any() else 0.0)
     return np.asarray(filled - min(float(filled.min()), 0.0))
 
 

@@ -100,7 +100,8 @@ def to_hyperspy(analysis: Analysis) -> dict[str, Any]:
     signal2d, size = _signal2d(), analysis.micrograph.pixel_size
     unit, nm_per_px = ("px", np.ones(2)) if size is None else ("nm", size.xy_pm / PM_PER_NM)
     found = {}
-    for name, signal in analysis.micrograph.signals.items():
+    images = {} if analysis.micrograph.blank else analysis.micrograph.signals
+    for name, signal in images.items():
         ny, nx = signal.image.shape
         axes = [_axis("y", ny, float(nm_per_px[1]), 0, unit), _axis("x", nx, float(nm_per_px[0]), 0, unit)]
         found[name] = signal2d(signal.image.copy(), axes=axes, metadata={"General": {"title": name}})

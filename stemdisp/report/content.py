@@ -83,7 +83,8 @@ def subtitle(analysis: Analysis) -> str:
     """Crystal, signals, size and pixel size."""
     micrograph, size = analysis.micrograph, analysis.micrograph.pixel_size
     ny, nx = micrograph.shape
-    parts = [crystal(analysis), " + ".join(micrograph.signals), f"{nx} × {ny} px"]
+    seen = " + ".join(micrograph.signals)
+    parts = [crystal(analysis), f"positions from {seen}, no image" if micrograph.blank else seen, f"{nx} × {ny} px"]
     if size is not None:
         wide, high = nx * size.x_pm / 1000, ny * size.y_pm / 1000
         parts.append(f"{wide:.3g} × {high:.3g} nm")
