@@ -39,6 +39,8 @@ _HOME = {
     "Positions": "model.positions",
     "analyse": "pipeline",
     "entry_for": "edits",
+    "from_atomap": "interop.atomap",
+    "from_hyperspy": "interop.hyperspy",
     "from_positions": "elsewhere",
     "load": "io.store",
     "load_recipe": "recipe",
@@ -54,8 +56,11 @@ _HOME = {
     "simulate": "synthetic",
     "stale": "pipeline",
     "steps": "pipeline",
+    "to_ase": "interop.ase",
     "to_atomap": "interop.atomap",
     "to_hyperspy": "interop.hyperspy",
+    "to_pandas": "interop.pandas",
+    "to_temul": "interop.temul",
 }
 """Public name -> module that defines it."""
 
@@ -68,8 +73,11 @@ if TYPE_CHECKING:
     from .elsewhere import from_positions
     from .errors import CalibrationError, DeviceError, ReadError, RecipeError, StageError, StemdispError
     from .flags import Flag
-    from .interop.atomap import to_atomap
-    from .interop.hyperspy import to_hyperspy
+    from .interop.ase import to_ase
+    from .interop.atomap import from_atomap, to_atomap
+    from .interop.hyperspy import from_hyperspy, to_hyperspy
+    from .interop.pandas import to_pandas
+    from .interop.temul import to_temul
     from .io.cif import recipe_from_cif
     from .io.external import read_profile
     from .io.read import read, read_frames
