@@ -39,6 +39,7 @@ _HOME = {
     "Positions": "model.positions",
     "analyse": "pipeline",
     "entry_for": "edits",
+    "frame_precision": "repeats",
     "from_atomap": "interop.atomap",
     "from_hyperspy": "interop.hyperspy",
     "from_positions": "elsewhere",
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from .recipe import Recipe
     from .recipe import for_material as recipe_for
     from .recipe import load as load_recipe
+    from .repeats import frame_precision
     from .scene import Scene
     from .stages.find import Preview
     from .synthetic import simulate

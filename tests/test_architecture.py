@@ -28,7 +28,7 @@ FLOORS = (
     ("fitted", "focus", "scene"),
     ("edits", "io", "specimen", "stages"),
     ("interop", "positions"),
-    ("bound", "figures", "patch", "pipeline", "synthetic"),
+    ("bound", "figures", "patch", "pipeline", "repeats", "synthetic"),
     ("doctor", "elsewhere", "options", "report"),
     ("batch",),
     ("cli",),

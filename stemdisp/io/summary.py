@@ -165,6 +165,24 @@ def precision(analysis: Analysis) -> dict[str, Any]:
     return found
 
 
+def frame_precision(analysis: Analysis) -> dict[str, Any] | None:
+    """Precision by the scatter between frames over what is stated, for each site and for displacements; None where the
+    frames were not fitted one by one."""
+    found = analysis.frame_precision
+    if found is None:
+        return None
+    return {
+        "signal": found.signal,
+        "frames": found.frames,
+        "distortion_percent": found.distortion_percent,
+        "row_correlation": found.row_correlation,
+        "repeats": {
+            one.name: {key: value for key, value in vars(one).items() if key != "name"} for one in found.repeats
+        },
+        "sentence": found.sentence,
+    }
+
+
 def mean_displacement(analysis: Analysis) -> dict[str, Any] | None:
     """Mean vector of all cells as they are reported (x right, y down), its scatter and standard error in pm, and how
     well the directions agree; None where fewer than two cells have a vector.
@@ -366,6 +384,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "fits": {signal: plain(vars(fit)) for signal, fit in fits(analysis).items()},
         "displacement": plain(mean_displacement(analysis)),
         "precision": plain(precision(analysis)),
+        "frame_precision": plain(frame_precision(analysis)),
         **{name: plain(value) for name, value in of_layers(analysis).items()},
         "other_side": plain(other_side(analysis)),
         "external": plain(external(analysis)),

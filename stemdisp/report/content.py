@@ -122,9 +122,18 @@ def _precision(analysis: Analysis) -> list[tuple[str, str]]:
     return rows
 
 
+def _by_frames(analysis: Analysis) -> list[tuple[str, str]]:
+    """What frames that were fitted one by one say of the errors."""
+    found = analysis.frame_precision
+    if found is None:
+        return []
+    over = f"between {found.frames} frames over the stated error"
+    return [(f"Scatter of {one.name} {over}", with_error(one.ratio, one.ratio_std)) for one in found.repeats]
+
+
 def key_numbers(analysis: Analysis) -> list[tuple[str, str]]:
     """Names and values with units and errors."""
-    rows = _calibration(analysis) + _precision(analysis)
+    rows = _calibration(analysis) + _precision(analysis) + _by_frames(analysis)
     field, edge, profile = analysis.displacement, analysis.interface, analysis.profile
     if field is not None and field.valid.any():
         rows.append(("Median length of the displacements", f"{number(float(np.nanmedian(field.magnitude)))} pm"))
