@@ -282,7 +282,11 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
             for one in (field, analysis.polarization)
             if one is not None and one.assumption
         ]
-        + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None]
+        + [
+            one.sentence.replace("+-", "±")
+            for one in (analysis.dilution, analysis.vacancies, analysis.frame_precision)
+            if one is not None
+        ]
         + ([EXTERNAL] if any(one.covered.any() for one in analysis.external) else []),
         "pictures": pictures(figures),
         "domains": tables_of_domains(analysis),

@@ -136,6 +136,15 @@ def test_what_is_not_known_is_said_and_left_out() -> None:
     np.testing.assert_allclose(by_lattice.micrograph.pixel_size.xy_pm, 10, rtol=1e-2)
 
 
+def test_a_crystal_that_fills_the_frame_has_no_edge() -> None:
+    """Enough cells to look for a boundary between two crystals, and no brightness to see one by."""
+    made = Scene(zone=(0, 0, 1), view=View(shape=(420, 420)))
+    _, truth = stemdisp.simulate(made)
+    found = given(truth, stemdisp.recipe_for("KTaO3", "001"), shape=(420, 420))
+    assert found.cells is not None and found.cells.complete.sum() > 60
+    assert found.interface is None and not any("boundaries" in warning for warning in found.warnings)
+
+
 def test_errors_are_those_given() -> None:
     made, recipe = scene("001")
     _, truth = stemdisp.simulate(made)

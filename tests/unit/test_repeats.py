@@ -13,6 +13,7 @@ from stemdisp.errors import StageError
 from stemdisp.io.summary import summary
 from stemdisp.model.analysis import Analysis
 from stemdisp.model.micrograph import Micrograph, PixelSize, Signal
+from stemdisp.report import write_report
 from stemdisp.report.content import key_numbers
 from stemdisp.scene import Dose, Look, Scan, Scene, View
 from stemdisp.synthetic import simulate_frames
@@ -81,6 +82,8 @@ def test_it_is_kept_said_and_forgotten(fitted: Analysis, tmp_path: Path) -> None
     assert said["repeats"]["Ta"]["ratio"] == found.repeats[1].ratio and said["frames"] == 4
     rows = dict(key_numbers(fitted))
     assert "±" in rows["Scatter of Ta between 4 frames over the stated error"]
+    page = write_report(fitted, [], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "fitted one by one, the 4 frames of HAADF scatter" in page
     later = RECIPE.with_values({"displacement": {"reference": "none"}})
     assert stemdisp.analyse(fitted.micrograph, later, fitted).frame_precision is found
     fit = RECIPE.with_values({"refine": {"profile": "gaussian"}})
