@@ -75,6 +75,7 @@ def test_errors_fall_as_the_root_of_the_number_of_frames(tmp_path: Path) -> None
         assert abs(one.ratio - 1) < 0.25
 
 
+@pytest.mark.slow
 def test_real_stack() -> None:
     """Five ABF frames of SrTiO3: the scan moves whole rows of each frame, so that columns scatter by two to four times
     what the noise of pixels states; of displacements, differences of neighbours, it leaves much less."""
