@@ -36,9 +36,14 @@ _HOME = {
     "StemdispError": "errors",
     "UnitCells": "model.cells",
     "VectorField": "model.fields",
+    "Positions": "model.positions",
     "analyse": "pipeline",
     "analyse_files": "batch.files",
     "entry_for": "edits",
+    "frame_precision": "repeats",
+    "from_atomap": "interop.atomap",
+    "from_hyperspy": "interop.hyperspy",
+    "from_positions": "elsewhere",
     "load": "io.store",
     "load_recipe": "recipe",
     "model_patch": "patch",
@@ -53,8 +58,11 @@ _HOME = {
     "simulate": "synthetic",
     "stale": "pipeline",
     "steps": "pipeline",
+    "to_ase": "interop.ase",
     "to_atomap": "interop.atomap",
     "to_hyperspy": "interop.hyperspy",
+    "to_pandas": "interop.pandas",
+    "to_temul": "interop.temul",
 }
 """Public name -> module that defines it."""
 
@@ -65,10 +73,14 @@ __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 if TYPE_CHECKING:
     from .batch.files import analyse_files
     from .edits import entry_for
+    from .elsewhere import from_positions
     from .errors import CalibrationError, DeviceError, ReadError, RecipeError, StageError, StemdispError
     from .flags import Flag
-    from .interop.atomap import to_atomap
-    from .interop.hyperspy import to_hyperspy
+    from .interop.ase import to_ase
+    from .interop.atomap import from_atomap, to_atomap
+    from .interop.hyperspy import from_hyperspy, to_hyperspy
+    from .interop.pandas import to_pandas
+    from .interop.temul import to_temul
     from .io.cif import recipe_from_cif
     from .io.external import read_profile
     from .io.read import read, read_frames
@@ -80,12 +92,14 @@ if TYPE_CHECKING:
     from .model.interface import Interface
     from .model.lattice import Lattice
     from .model.micrograph import Micrograph, PixelSize, Signal
+    from .model.positions import Positions
     from .model.profile import Profile
     from .patch import Patch, model_patch
     from .pipeline import analyse, preview, retouch, stale, steps
     from .recipe import Recipe
     from .recipe import for_material as recipe_for
     from .recipe import load as load_recipe
+    from .repeats import frame_precision
     from .scene import Scene
     from .stages.find import Preview
     from .synthetic import simulate

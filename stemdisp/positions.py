@@ -115,6 +115,7 @@ def refined(analysis: Analysis, device: Device) -> Analysis:
         lattice=fit_lattice(columns, lattice),
         kept=analysis.kept and replace(analysis.kept, settled=ends),
         device=f"{device.name}, {columns.fits[0].engine}",
+        frame_precision=None,
     )
     return found.sized_by_lattice
 
@@ -153,5 +154,6 @@ def retouched(full: Analysis, recipe: Recipe, device: Device) -> Analysis:
         by_signal=by_signal,
         notes=notes,
         provisional=True,
+        frame_precision=None,
         kept=replace(kept, full=full),
     )

@@ -26,10 +26,10 @@ FLOORS = (
     ("recipe",),
     ("model",),
     ("fitted", "focus", "scene"),
-    ("edits", "interop", "io", "specimen", "stages"),
-    ("positions",),
-    ("bound", "figures", "patch", "pipeline", "synthetic"),
-    ("doctor", "options", "report"),
+    ("edits", "io", "specimen", "stages"),
+    ("interop", "positions"),
+    ("bound", "figures", "patch", "pipeline", "repeats", "synthetic"),
+    ("doctor", "elsewhere", "options", "report"),
     ("batch",),
     ("cli",),
 )
@@ -39,7 +39,7 @@ ONLY = {"fitting": {"backend", "errors", "pulse"}}
 """Packages that may import even less: the numerics know no microscopy."""
 
 HOMES = {
-    "ase": ("io",),
+    "ase": ("interop", "io"),
     "atomap": ("interop",),
     "cmcrameri": ("figures",),
     "cupy": ("backend", "fitting"),
@@ -50,6 +50,7 @@ HOMES = {
     "jinja2": ("report",),
     "matplotlib": ("figures", "report"),
     "mpl_toolkits": ("figures",),
+    "pandas": ("interop",),
     "pyarrow": ("io",),
     "rich": ("batch", "cli", "doctor"),
     "rsciio": ("io",),
@@ -59,7 +60,7 @@ HOMES = {
 }
 """Packages of others, and the only places that import them."""
 
-NOWHERE = {"dill", "cloudpickle", "joblib", "magicgui", "marshal", "napari", "pandas", "pickle", "qtpy", "shelve"}
+NOWHERE = {"dill", "cloudpickle", "joblib", "magicgui", "marshal", "napari", "pickle", "qtpy", "shelve"}
 """Packages that the library never imports: graphical ones, and those that run code found in files."""
 
 CALLS = {"__import__", "breakpoint", "eval", "exec", "input", "print"}

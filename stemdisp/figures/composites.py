@@ -44,11 +44,12 @@ def bulk_from(analysis: Analysis) -> int | None:
 
 
 def compose_columns(analysis: Analysis) -> Figure | None:
-    """All columns by site, one panel per signal."""
+    """All columns by site, one panel per signal; one in all where there is no image."""
     columns = analysis.columns
     if columns is None or not (columns.site >= 0).any():
         return None
-    signals = list(analysis.micrograph.signals)[:2]
+    blank = analysis.micrograph.blank
+    signals = list(analysis.micrograph.signals)[: 1 if blank else 2]
     panel_in = 4.9 if len(signals) == 1 else (DOUBLE_COLUMN_IN - 2.0) / 2
     figure = _figure(
         6.6 if len(signals) == 1 else DOUBLE_COLUMN_IN, max(panel_in * aspect(analysis.micrograph), 1.0) + 0.95
@@ -56,9 +57,9 @@ def compose_columns(analysis: Analysis) -> Figure | None:
     axes = figure.subplots(1, len(signals), squeeze=False, sharey=True)[0]
     for ax, signal in zip(axes, signals, strict=True):
         # where a signal shows the column, but what became of it in the end: a site may be measured in the other signal
-        shown = analysis.by_signal.get(signal, columns).replace(flags=columns.flags)
+        shown = columns if blank else analysis.by_signal.get(signal, columns).replace(flags=columns.flags)
         draw_columns(ax, analysis.micrograph, shown, signal=signal, legend=ax is axes[-1])
-        ax.set_title(plain(signal), parse_math=False)
+        ax.set_title("" if blank else plain(signal), parse_math=False)
         ax.label_outer()
     draw_title(figure, "Columns by site", analysis.micrograph.name)
     draw_small_print(figure, analysis)

@@ -194,7 +194,7 @@ def draw_vectors(
     pixel_pm = _pixel_pm(micrograph)
     px_per_unit = _two_digits(LONG_IN_CELLS * cell_spacing_px(field) / full * pixel_pm) / pixel_pm
     uv_px = field.uv * px_per_unit / _proportions(micrograph.pixel_size)
-    judged = field.significant if len(field.significant) == len(field) else np.ones(len(field), dtype=bool)
+    judged = field.significant if field.judged else np.ones(len(field), dtype=bool)
     outline = min(OUTLINE * points_per_px(ax, micrograph) * cell_spacing_px(field), 0.3)
     faint = _draw_arrows(ax, field, field.valid & ~judged, uv_px, full, alpha=0.4, outline=outline)
     arrows = _draw_arrows(ax, field, field.valid & judged, uv_px, full, alpha=1.0, outline=outline)

@@ -38,6 +38,7 @@ from ..model.maps import Maps
 from ..model.micrograph import InputFile, Micrograph, PixelSize, Signal
 from ..model.profile import Decay, Profile
 from ..model.quality import Check, Quality
+from ..model.repeats import FramePrecision, Repeat
 from ..model.side import Side
 from ..model.vacancies import Vacancies
 from .text import one_line
@@ -58,6 +59,7 @@ NOUNS: dict[str, type[Any]] = {
             Estimate,
             ExternalProfile,
             Fit,
+            FramePrecision,
             Headline,
             InputFile,
             Interface,
@@ -68,7 +70,20 @@ NOUNS: dict[str, type[Any]] = {
             Motif,
             Offset,
         ),
-        *(PixelSize, Profile, Quality, RankCorrelation, Side, Signal, UnitCells, Vacancies, VectorField, Vortex, Wall),
+        *(
+            PixelSize,
+            Profile,
+            Quality,
+            RankCorrelation,
+            Repeat,
+            Side,
+            Signal,
+            UnitCells,
+            Vacancies,
+            VectorField,
+            Vortex,
+            Wall,
+        ),
     )
 }
 

@@ -13,7 +13,7 @@ from ..model.micrograph import Micrograph
 from ..profile_entry import MOST_ROWS, ProfileEntry
 from ..recipe import parse
 from .provenance import fingerprint
-from .text import one_line
+from .text import decoded, one_line
 
 LARGEST_BYTES = 2**20
 """Larger files are no profile: a row takes some 30 bytes."""
@@ -97,7 +97,7 @@ def _sha256(image: Micrograph | str | os.PathLike[str]) -> str:
 
 
 def _text(path: Path, shown: str) -> str:
-    """What stands in the file: UTF-8, UTF-16 with its mark, or else Windows' western letters."""
+    """What stands in the file."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
@@ -106,13 +106,9 @@ def _text(path: Path, shown: str) -> str:
     if len(content) > LARGEST_BYTES:
         largest = LARGEST_BYTES // 2**20
         raise RecipeError(f"{shown} is larger than {largest} MiB; a profile is text of at most {MOST_ROWS} rows")
-    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if utf16 or b"\0" not in content:
-        for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp1252"):
-            try:
-                return content.decode(encoding)
-            except UnicodeDecodeError:
-                continue
+    text = decoded(content)
+    if text is not None:
+        return text
     raise RecipeError(f"{shown} is no text; save the profile as CSV: a header, then distance in nm, value, error")
 
 

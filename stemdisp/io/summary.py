@@ -61,7 +61,8 @@ def counts(analysis: Analysis) -> dict[str, Any]:
     if cells is not None:
         found |= {"cells": len(cells), "complete_cells": int(cells.complete.sum()), "cell_flags": _flags(cells.flags)}
     if moved is not None:
-        found |= {"displacements": int(moved.valid.sum()), "significant": int(moved.significant.sum())}
+        significant = int(moved.significant.sum()) if moved.judged else None
+        found |= {"displacements": int(moved.valid.sum()), "significant": significant}
     return found
 
 
@@ -162,6 +163,24 @@ def precision(analysis: Analysis) -> dict[str, Any]:
         bulk = moved.uv[moved.offset_cells & moved.valid]
         found["bulk_scatter_pm"] = bulk.std(axis=0, ddof=1) if len(bulk) > 1 else None
     return found
+
+
+def frame_precision(analysis: Analysis) -> dict[str, Any] | None:
+    """Precision by the scatter between frames over what is stated, for each site and for displacements; None where the
+    frames were not fitted one by one."""
+    found = analysis.frame_precision
+    if found is None:
+        return None
+    return {
+        "signal": found.signal,
+        "frames": found.frames,
+        "distortion_percent": found.distortion_percent,
+        "row_correlation": found.row_correlation,
+        "repeats": {
+            one.name: {key: value for key, value in vars(one).items() if key != "name"} for one in found.repeats
+        },
+        "sentence": found.sentence,
+    }
 
 
 def mean_displacement(analysis: Analysis) -> dict[str, Any] | None:
@@ -365,6 +384,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "fits": {signal: plain(vars(fit)) for signal, fit in fits(analysis).items()},
         "displacement": plain(mean_displacement(analysis)),
         "precision": plain(precision(analysis)),
+        "frame_precision": plain(frame_precision(analysis)),
         **{name: plain(value) for name, value in of_layers(analysis).items()},
         "other_side": plain(other_side(analysis)),
         "external": plain(external(analysis)),

@@ -145,8 +145,8 @@ def cells_table(analysis: Analysis) -> Table:
         cells = UnitCells("", "", NO_ROWS[:, None].repeat(2, 1), NO_ROWS, NO_ROWS[:, None], np.zeros((0, 2)), NO_ROWS)
     n = len(cells)
     moved, polar = _vectors(analysis.displacement, n), _vectors(analysis.polarization, n)
-    tested = moved.valid & (len(moved.significant) == n)
-    significant = moved.significant if len(moved.significant) == n else np.zeros(n, dtype=bool)
+    tested = moved.valid & moved.judged
+    significant = moved.significant if moved.judged else np.zeros(n, dtype=bool)
     side, layer, distance, normal, parallel = _from_interface(analysis, moved)
     values = (
         np.arange(n),

@@ -25,6 +25,7 @@ from .maps import Maps
 from .micrograph import Micrograph, PixelSize
 from .profile import Decay, Profile, numbers_of
 from .quality import Quality
+from .repeats import FramePrecision
 from .side import Side
 from .vacancies import Vacancies
 
@@ -44,6 +45,7 @@ class Analysis:
     recipe names.
     ``headlines`` say what stands out, on each side, or in all cells where there are no sides.
     ``external`` are profiles measured elsewhere, beside the layers of the first side.
+    ``frame_precision`` is what frames of a stack, fitted one by one, say of the errors; None where that was not asked.
     ``provisional`` says that columns were changed by hand since the whole image was fitted, and ``kept`` what such
     changes start from; that is never written to a file.
     ``notes`` are plain sentences about decisions, ``seconds`` CPU seconds per stage, ``device`` where the fit ran.
@@ -68,6 +70,7 @@ class Analysis:
     domains: Domains | None = None
     external: tuple[ExternalProfile, ...] = ()
     quality: Quality | None = None
+    frame_precision: FramePrecision | None = None
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     device: str = "cpu"

@@ -40,7 +40,8 @@ class VectorField:
     beyond
         The same of the cells on the other side of an interface, where that is a crystal too.
     significant
-        (M,) whether the vector stands above its error (False discovery controlled), NaN vectors are False.
+        (M,) whether the vector stands above its error (False discovery controlled), NaN vectors are False; of no length
+        where there is no error to judge by.
     assumption
         sentence that a figure or table of this field has to carry.
     distortion
@@ -70,6 +71,11 @@ class VectorField:
     def valid(self) -> NDArray[np.bool_]:
         """(M,) cells that have a vector."""
         return np.asarray(np.isfinite(self.uv).all(axis=1))
+
+    @property
+    def judged(self) -> bool:
+        """Whether it is known which vectors stand above their error."""
+        return len(self.significant) == len(self)
 
     @property
     def magnitude(self) -> Floats:

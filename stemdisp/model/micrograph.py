@@ -103,6 +103,11 @@ class Micrograph:
         ny, nx = next(iter(self.signals.values())).image.shape
         return int(ny), int(nx)
 
+    @property
+    def blank(self) -> bool:
+        """Whether it holds not a single pixel: only the positions of columns are known."""
+        return all(not np.isfinite(signal.image).any() for signal in self.signals.values())
+
     def with_pixel_size(self, pixel_size: PixelSize | None) -> Micrograph:
         """The same signals under another pixel size."""
         return replace(self, pixel_size=pixel_size)

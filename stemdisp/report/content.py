@@ -83,7 +83,8 @@ def subtitle(analysis: Analysis) -> str:
     """Crystal, signals, size and pixel size."""
     micrograph, size = analysis.micrograph, analysis.micrograph.pixel_size
     ny, nx = micrograph.shape
-    parts = [crystal(analysis), " + ".join(micrograph.signals), f"{nx} × {ny} px"]
+    seen = " + ".join(micrograph.signals)
+    parts = [crystal(analysis), f"positions from {seen}, no image" if micrograph.blank else seen, f"{nx} × {ny} px"]
     if size is not None:
         wide, high = nx * size.x_pm / 1000, ny * size.y_pm / 1000
         parts.append(f"{wide:.3g} × {high:.3g} nm")
@@ -121,9 +122,18 @@ def _precision(analysis: Analysis) -> list[tuple[str, str]]:
     return rows
 
 
+def _by_frames(analysis: Analysis) -> list[tuple[str, str]]:
+    """What frames that were fitted one by one say of the errors."""
+    found = analysis.frame_precision
+    if found is None:
+        return []
+    over = f"between {found.frames} frames over the stated error"
+    return [(f"Scatter of {one.name} {over}", with_error(one.ratio, one.ratio_std)) for one in found.repeats]
+
+
 def key_numbers(analysis: Analysis) -> list[tuple[str, str]]:
     """Names and values with units and errors."""
-    rows = _calibration(analysis) + _precision(analysis)
+    rows = _calibration(analysis) + _precision(analysis) + _by_frames(analysis)
     field, edge, profile = analysis.displacement, analysis.interface, analysis.profile
     if field is not None and field.valid.any():
         rows.append(("Median length of the displacements", f"{number(float(np.nanmedian(field.magnitude)))} pm"))
@@ -272,7 +282,11 @@ def content(analysis: Analysis, figures: Iterable[Path], record: Mapping[str, An
             for one in (field, analysis.polarization)
             if one is not None and one.assumption
         ]
-        + [one.sentence.replace("+-", "±") for one in (analysis.dilution, analysis.vacancies) if one is not None]
+        + [
+            one.sentence.replace("+-", "±")
+            for one in (analysis.dilution, analysis.vacancies, analysis.frame_precision)
+            if one is not None
+        ]
         + ([EXTERNAL] if any(one.covered.any() for one in analysis.external) else []),
         "pictures": pictures(figures),
         "domains": tables_of_domains(analysis),

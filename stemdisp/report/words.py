@@ -250,8 +250,7 @@ def _cells(analysis: Analysis) -> str:
         return ""
     if field is None:
         return f"{count(len(cells), 'cell')} were built; without a pixel size there is no displacement in pm."
-    judged = len(field.significant) == len(field)
-    above = f"; {int(field.significant.sum())} of them stand above their error" if judged else ""
+    above = f"; {int(field.significant.sum())} of them stand above their error" if field.judged else ""
     pair = f"{cells.moving_site} against {cells.reference_site}"
     return f"{count(int(field.valid.sum()), 'cell')} have a displacement of {pair}{above}."
 

@@ -123,6 +123,8 @@ def _quantities(columns: Columns, cells: UnitCells, pixel_size: PixelSize) -> tu
 def _one_only(values: Floats, names: list[str], hk: Ints, lattice: Lattice, pixel_size: PixelSize) -> None:
     """Raises StageError where brightness or the ratio of sites jumps between planes at more than one place."""
     told = [names.index(name) for name in PLAIN_JUMP if name in names]
+    if not told:  # positions without any brightness
+        return
     least = np.array([PLAIN_JUMP[names[i]] for i in told])
     reciprocal = np.linalg.inv(lattice.cell * pixel_size.xy_pm)
     most: tuple[Floats, float] = (np.zeros(0), 0.0)

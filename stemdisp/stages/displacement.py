@@ -105,6 +105,8 @@ def displacement(
             other.offset,
         )
         sentence = f"{sentence}; beyond the interface: {other.sentence}"
+    # Positions from elsewhere may come without errors, and a bulk to tell the scatter is not always there either.
+    judged = offset is not None or np.isfinite(cov).any()
     return VectorField(
         unit="pm",
         xy=cells.xy,
@@ -114,7 +116,7 @@ def displacement(
         offset_std=None if offset is None else offset.std,
         offset_cells=np.zeros(0, dtype=bool) if offset is None else offset.cells,
         beyond=beyond,
-        significant=level & np.isfinite(vectors).all(axis=1),
+        significant=level & np.isfinite(vectors).all(axis=1) if judged else np.zeros(0, dtype=bool),
         assumption=sentence if taken is None else f"the affine distortion of the scan was taken out; {sentence}",
         distortion=taken,
     )

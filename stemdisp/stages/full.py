@@ -83,7 +83,7 @@ def full(
         offset_std=None if first is None else first.std,
         offset_cells=np.zeros(0, dtype=bool) if first is None else first.cells,
         beyond=other,
-        significant=field.significant & complete,
+        significant=field.significant & complete if field.judged else field.significant,
         assumption=f"full: {dipole.sentence}",
         warning=dipole.warning,
     )

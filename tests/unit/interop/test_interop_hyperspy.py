@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stemdisp.errors import StemdispError
-from stemdisp.interop.hyperspy import on_grid, to_hyperspy
+from stemdisp.errors import ReadError, StemdispError
+from stemdisp.interop.hyperspy import from_hyperspy, on_grid, to_hyperspy
 from stemdisp.io.read import read
 from stemdisp.model.analysis import Analysis
 
@@ -51,6 +53,54 @@ def test_maps_hold_every_cell_at_its_index(kto: Analysis) -> None:
         np.testing.assert_array_equal(signal.data[rows, columns], values)
         assert np.isfinite(signal.data).sum() == moved.valid.sum()
     assert found["dx_pm"].metadata.stemdisp.a_px == lattice.a.tolist()
+
+
+def test_maps_are_saved_and_read_back(kto: Analysis, tmp_path: Path) -> None:
+    import hyperspy.api as hs
+
+    cells, moved, maps = kto.cells, kto.displacement, kto.maps
+    assert cells is not None and moved is not None and maps is not None
+    found = to_hyperspy(kto)
+    wanted = {"dx_pm": (moved.uv[:, 0], moved.std[:, 0]), "exx_percent": (maps.exx_percent, maps.exx_std_percent)}
+    wanted["bond_pm"] = (maps.bond_pm, maps.bond_std_pm)
+    assert kto.polarization is not None
+    wanted["py_uC_cm2"] = (kto.polarization.uv[:, 1], kto.polarization.std[:, 1])
+    for name, (values, std) in wanted.items():
+        found[name].save(str(tmp_path / f"{name}.hspy"))
+        back = hs.load(str(tmp_path / f"{name}.hspy"))
+        hk, read_values = from_hyperspy(back)
+        known = np.isfinite(values)
+        rows = {(int(h), int(k)): i for i, (h, k) in enumerate(cells.hk)}
+        order = [rows[int(h), int(k)] for h, k in hk]
+        assert sorted(order) == np.flatnonzero(known).tolist()
+        np.testing.assert_array_equal(read_values, values[order])
+        variance = back.get_noise_variance()
+        image, _ = on_grid(cells, std**2)
+        np.testing.assert_array_equal(variance.data, image)
+        assert back.metadata.Signal.quantity.startswith(name)
+        assert [axis.units for axis in back.axes_manager.signal_axes] == ["nm", "nm"]
+    part = found["dx_pm"].isig[3:9, 2:8]
+    hk, values = from_hyperspy(part)
+    for cell, value in zip(hk, values, strict=True):
+        assert value == moved.uv[(cells.hk == cell).all(axis=1), 0]
+
+
+def test_length_of_a_vector_has_the_error_along_it(kto: Analysis) -> None:
+    assert kto.displacement is not None
+    field = replace(kto.displacement, cov=kto.displacement.cov * np.array([[4.0, 0.0], [0.0, 1.0]]))
+    magnitude = to_hyperspy(kto.having(displacement=field))["magnitude_pm"]
+    hk, values = from_hyperspy(magnitude)
+    _, variances = from_hyperspy(magnitude.get_noise_variance())
+    assert kto.cells is not None
+    rows = [int(np.flatnonzero((kto.cells.hk == cell).all(axis=1))[0]) for cell in hk]
+    uv = field.uv[rows]
+    np.testing.assert_allclose(variances, 2.5**2 * (4 * uv[:, 0] ** 2 + uv[:, 1] ** 2) / values**2)
+
+
+def test_other_signals_are_no_maps(kto: Analysis) -> None:
+    for other in (to_hyperspy(kto)["HAADF"], np.zeros((3, 4))):
+        with pytest.raises(ReadError, match="no map of unit cells"):
+            from_hyperspy(other)
 
 
 def test_uncalibrated_and_unfinished(kto: Analysis) -> None:
