@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting.affine import Bend, bend
-from ..fitting.rows import averaged, jitter, rows_of_fit, slices
+from ..fitting.rows import averaged, averaged_in_one, jitter, rows_of_fit, slices
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.distortion import Distortion
@@ -284,7 +284,5 @@ def _kept(
     means = []
     for number in np.unique(layer[known][layer[known] >= 0]):
         there = layer[known] == number
-        ids, place = np.unique(members[there], return_inverse=True)
-        summed = np.bincount(place.ravel(), share[there].ravel() / there.sum())
-        means.append(averaged(columns.xy[None, ids, 1], rows[None, ids], summed[None].astype(np.float64))[0])
+        means.append(averaged_in_one(y[there].ravel(), spread[there].ravel(), share[there].ravel() / there.sum()))
     return single, float(np.sqrt(np.mean(np.square(means)))) if means else None
