@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..fitting.directions import coherence
 from ..fitting.discovery import discoveries, in_sequence
+from ..fitting.groups import Rows, members
 from ..model.dilution import Dilution
 from ..model.fields import VectorField
 from ..model.interface import Interface
@@ -19,7 +20,6 @@ from ..recipe import LayersSection
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 
 LEVEL, ALONE = 0.05, 0.01
 """Layers are called displaced one after the other from the interface on, as long as each stands above its error at the
@@ -71,14 +71,14 @@ def layers(
     """
     usable = field.valid
     components = np.stack([field.along(interface.normal), field.along(interface.parallel)], axis=1)
-    chosen = _members(interface.layer, usable)
+    chosen = members(interface.layer, usable)
     numbers = np.arange(len(chosen))
     trusted = [rows for rows in chosen if len(rows) >= recipe.minimum_cells]
     scatter = _scatter(field, interface, components, trusted)
     polar = _polar(polarization, interface, usable, recipe.minimum_cells)
     rows = [_row(field, components, one, scatter, recipe.minimum_cells) for one in chosen]
     values = {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else _row_of_nothing())}
-    every = _members(interface.layer, np.ones(len(field), dtype=bool))
+    every = members(interface.layer, np.ones(len(field), dtype=bool))
     distance = [float(interface.distance_nm[one].mean()) if len(one) else np.nan for one in every]
     level = values["shift_p_value"]
     believed = in_sequence(level, LEVEL) | discoveries(level, ALONE)
@@ -101,14 +101,6 @@ def layers(
     )
 
 
-def _members(layer: NDArray[np.int64], known: Mask) -> list[Rows]:
-    """Rows of the known cells of every layer, from layer 0 on."""
-    rows = np.flatnonzero(known & (layer >= 0))
-    rows = rows[np.argsort(layer[rows], kind="stable")]
-    ends = np.searchsorted(layer[rows], np.arange(int(layer.max(initial=-1)) + 1), side="right")
-    return np.split(rows, ends)[:-1]
-
-
 def _polar(polarization: VectorField | None, interface: Interface, usable: Mask, fewest: int) -> dict[str, Floats]:
     """Each layer's mean polarization and its components, with standard errors as those of the displacement are made."""
     names = ("p_normal_uC_cm2", "p_parallel_uC_cm2")
@@ -117,7 +109,7 @@ def _polar(polarization: VectorField | None, interface: Interface, usable: Mask,
     if polarization is None:
         return found
     components = np.stack([polarization.along(interface.normal), polarization.along(interface.parallel)], axis=1)
-    known = _members(interface.layer, usable & polarization.valid)
+    known = members(interface.layer, usable & polarization.valid)
     scatter = _scatter(polarization, interface, components, [one for one in known if len(one) >= fewest])
     for n, one in enumerate(known):
         if len(one) < fewest:
@@ -155,7 +147,7 @@ def _strain(field: VectorField, maps: Maps | None, interface: Interface, fewest:
         return dict.fromkeys(names, np.full(int(interface.layer.max(initial=-1)) + 1, np.nan))
     strain = np.stack([maps.e_normal_percent, maps.e_parallel_percent], axis=1)
     known = np.asarray(np.isfinite(strain).all(axis=1))
-    chosen = _members(interface.layer, known)
+    chosen = members(interface.layer, known)
     scatter = _scatter(replace(field, offset_std=None), interface, strain, [c for c in chosen if len(c) >= fewest])
     found = {}
     for i, name in enumerate(("normal", "parallel")):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting.affine import Bend, bend
+from ..fitting.groups import members
 from ..fitting.rows import averaged, averaged_in_one, jitter, rows_of_fit, slices
 from ..model.cells import UnitCells
 from ..model.columns import Columns
@@ -273,16 +274,18 @@ def _kept(
         rows[columns.of_site(site)] = rows_of_fit(
             np.median(widths[own], axis=0), float(peak) if counted else 0.0, max(float(around), 1e-3 * float(peak))
         )
-    members = np.concatenate([cells.moving[known, None], cells.reference[known]], axis=1)
+    together = np.concatenate([cells.moving[known, None], cells.reference[known]], axis=1)
     share = np.concatenate(
         [np.ones((len(known), 1)), np.full(cells.reference[known].shape, -1 / cells.reference.shape[1])], axis=1
     )
-    y, spread = columns.xy[members, 1], rows[members]
+    y, spread = columns.xy[together, 1], rows[together]
     single = float(np.sqrt((averaged(y, spread, share) ** 2).mean()))
     if layer is None:
         return single, None
-    means = []
-    for number in np.unique(layer[known][layer[known] >= 0]):
-        there = layer[known] == number
-        means.append(averaged_in_one(y[there].ravel(), spread[there].ravel(), share[there].ravel() / there.sum()))
+    of_layers = members(layer[known], np.ones(len(known), dtype=bool))
+    means = [
+        averaged_in_one(y[own].ravel(), spread[own].ravel(), share[own].ravel() / len(own))
+        for own in of_layers
+        if len(own)
+    ]
     return single, float(np.sqrt(np.mean(np.square(means)))) if means else None
