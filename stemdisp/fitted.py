@@ -107,6 +107,7 @@ def measured(
     flags = flags | np.where(joint.beforehand[:n] > MOSTLY_KNOWN, int(Flag.HELD), 0)
     shoulder = usual.shoulder[table.site] & problem.free[:n] & ~placed
     table = table.replace(flags=flags | np.where(shoulder, int(Flag.UNRESOLVED), 0))
+    beat()
     return _alone(table, lattice, problem, joint, again, device, all_of_it=whole), usual
 
 

@@ -59,6 +59,12 @@ def names(bits: int) -> str:
     return "|".join(str(flag.name) for flag in Flag if bits & flag)
 
 
+def each_named(bits: NDArray[np.integer]) -> NDArray[np.object_]:
+    """:func:`names` of every one of some bits, in their shape."""
+    known, inverse = np.unique(bits, return_inverse=True)
+    return np.asarray(np.array([names(int(value)) for value in known], dtype=object)[inverse.reshape(bits.shape)])
+
+
 def parse(text: str) -> int:
     """Bits of names joined by ``|`` (the inverse of :func:`names`).
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
+
+T = TypeVar("T")
+
+EVERY = 0.1
+"""Seconds from beat to beat while something goes on that does not beat itself."""
 
 _LISTENER: ContextVar[Callable[[], object] | None] = ContextVar("listener", default=None)
 
@@ -22,6 +29,28 @@ def beat() -> None:
     listener = _LISTENER.get()
     if listener is not None:
         listener()
+
+
+def beating(work: Callable[[], T]) -> T:
+    """The result of ``work`` that cannot beat itself, as a long call of the compiled kernel, with beats all the while.
+
+    Where somebody listens it is done in a thread of its own. If they end it that goes on for a while, and what it still
+    writes nobody reads.
+
+    >>> beating(lambda: 42)
+    42
+    """
+    if _LISTENER.get() is None:
+        return work()
+    pool = ThreadPoolExecutor(1)
+    try:
+        done = pool.submit(work)
+        while not done.done():
+            wait([done], timeout=EVERY)
+            beat()
+        return done.result()
+    finally:
+        pool.shutdown(wait=False)
 
 
 @contextmanager

@@ -72,7 +72,12 @@ def measure(side: int) -> None:
     rows["drawing a finished analysis"] = seconds(panel.canvas.draw)
     rows["pan"] = seconds(lambda: _pan(viewer))
     panel.session.set_value("layers", "minimum_cells", 4)
-    rows["change of a step after the fit"] = seconds(lambda: (panel.catch_up(), finish(panel)))
+    rows["change after the fit: minimum cells"] = seconds(lambda: (panel.catch_up(), finish(panel)))
+    if analysis.interface is not None:
+        panel.session.draw_interface(analysis.interface.curve - 3.0 * analysis.interface.normal)
+        rows["change after the fit: the interface"] = seconds(lambda: (panel.catch_up(), finish(panel)))
+        analysis = panel.session.analysis
+        assert analysis is not None and analysis.cells is not None and analysis.columns is not None
     row = int(analysis.cells.moving[len(analysis.cells) // 2])
     entry = stemdisp.entry_for(analysis, "move", xy=analysis.columns.xy[row] + 1.0, row=row)
     rows["a column moved by hand"] = seconds(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import Device
+from ..pulse import beat, beating
 from .engine import Gradient, Known, Steps
 from .kernel import _kernel
 from .problem import FAINTEST, Problem, State, variance_model
@@ -88,12 +89,16 @@ class CompiledSums:
     @cached_property
     def pairs(self) -> Ints:
         """(m, 2) elements that overlap, i <= j, sorted."""
-        return _pairs(self.problem, self.knots)
+        found = _pairs(self.problem, self.knots)
+        beat()
+        return found
 
     @cached_property
     def neighbours(self) -> _kernel.Neighbours:
         """The same, as the kernel wants them."""
-        return _kernel.Neighbours(self.pairs, self.columns, self.elements)
+        found = _kernel.Neighbours(self.pairs, self.columns, self.elements)
+        beat()
+        return found
 
     def _faint(self) -> float:
         # A quantile of a sample: the exact one costs more than an iteration.
@@ -116,6 +121,7 @@ class CompiledSums:
             image[~np.isfinite(image)] = np.nan
             first, column = _kernel.bins(problem.centre, problem.radius, nx, ny, x0, y0, stride)
             self._grids[stride] = _Grid(flat, (ny, nx), (x0, y0), stride, row, first, column)
+            beat()
         return self._grids[stride]
 
     def _tables(self, state: State, grid: _Grid) -> _kernel.Tables:
@@ -154,21 +160,10 @@ class CompiledSums:
             np.zeros_like(grid.image) if pixels else None,
             np.zeros_like(grid.image) if pixels else None,
         )
-        _kernel.sum(
-            self._tables(state, grid),
-            self.neighbours,
-            grid.image,
-            found.columns,
-            found.knots,
-            found.shape,
-            found.totals,
-            found.blocks,
-            found.border,
-            found.corner,
-            found.rest,
-            found.weight,
-            self.threads,
-        )
+        told = (self._tables(state, grid), self.neighbours, grid.image)
+        slopes, curved = (found.columns, found.knots, found.shape), (found.blocks, found.border, found.corner)
+        seen = (found.rest, found.weight)
+        beating(lambda: _kernel.sum(*told, *slopes, found.totals, *curved, *seen, self.threads))
         for values in (found.columns, found.knots, found.shape, found.blocks, found.border, found.corner):
             if values is not None and stride > 1:
                 values *= stride**2
@@ -249,9 +244,11 @@ class CompiledCurvature:
         strange = near[:, 0] != np.arange(sums.columns)
         for row in np.flatnonzero(strange):
             near[row] = np.concatenate([[row], near[row][near[row] != row]])[:most]
+        beat()
         result = np.zeros((sums.columns, 9))
         tied, extra = sums.problem.tied.astype(np.int32), self._extra(known)
-        _kernel.covariance(sums.neighbours, self.blocks, extra, self._free(state), tied, near, result, sums.threads)
+        equations = (sums.neighbours, self.blocks, extra, self._free(state), tied, near)
+        beating(lambda: _kernel.covariance(*equations, result, sums.threads))
         return result.reshape(-1, 3, 3)
 
 
@@ -277,25 +274,10 @@ class CompiledFactor:
         pull = _unevenness(background.reshape(len(sums.knots[1]), len(sums.knots[0])))
         own[n:, 0] = gradient.knots - self.curvature.stiffness * pull.ravel()
         x, y = np.zeros(own.size), np.zeros(len(self.chosen))
-        taken = _kernel.solve(
-            sums.neighbours,
-            self.curvature.blocks,
-            self.extra,
-            self.free,
-            sums.problem.tied.astype(np.int32),
-            self.border,
-            self.corner,
-            sums._group,
-            self.height,
-            own.ravel(),
-            gradient.shape[self.chosen],
-            x,
-            y,
-            self.damping,
-            PRECISION[sums._dtype],
-            MOST_ITERATIONS,
-            sums.threads,
-        )
+        tied, asked = sums.problem.tied.astype(np.int32), (own.ravel(), gradient.shape[self.chosen])
+        equations = (sums.neighbours, self.curvature.blocks, self.extra, self.free, tied, self.border, self.corner)
+        limits = (self.damping, PRECISION[sums._dtype], MOST_ITERATIONS, sums.threads)
+        taken = beating(lambda: _kernel.solve(*equations, sums._group, self.height, *asked, x, y, *limits))
         log.debug("equations solved in %d iterations", taken)
         shape[self.chosen] = y
         steps = x.reshape(-1, 3)
@@ -342,5 +324,6 @@ def _pairs(problem: Problem, knots: tuple[Floats, Floats]) -> Ints:
         (number[:-1, 1:], number[1:, :-1]),
     ):
         parts.append(np.stack([one.ravel(), two.ravel()], axis=1))
+    beat()
     pairs = np.sort(np.concatenate(parts), axis=1)
     return np.ascontiguousarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].astype(np.int32))

@@ -86,11 +86,12 @@ def fit_patch(
         at, moved, fled = seen.step(at, chi2, pace)
         runaway |= fled
         iterations += 1
-    curvature = seen.curvature(at, prior(small, at, chi2).position)
+    values = seen.derivatives(at)
+    curvature = seen.curvature(at, prior(small, at, chi2).position, values)
     covariance = _covariance(curvature, at.free) * chi2
     with np.errstate(invalid="ignore"):
         beforehand = 0.5 * (covariance[:, 1, 1] + covariance[:, 2, 2]) / small.known**2
-    rest, weight = seen.rest(at)
+    rest, weight = seen.rest(at, values)
     moving = moved >= MOVING * small.tolerance
     joint = JointFit(
         at, covariance, chi2, rest, weight, moving, runaway, small.expected, beforehand, iterations, "", faintest, None

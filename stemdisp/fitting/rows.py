@@ -36,6 +36,10 @@ ONE_SIGMA, ONE_SIDED_95, CLEAR = 1.0, 2.71, 16.0
 """Twice the loss of log-likelihood at a standard error, at an upper limit of 95 %, and without any jitter where it
 counts as seen (chi-squared, one degree of freedom; of 360 simulated images without jitter two reached 9, none 16)."""
 
+FAR, STEPS = 9.0, 2
+"""Widths beyond which a Gaussian is nothing, and places a width at which it is looked at: sums over them are integrals,
+both to all digits that numbers have."""
+
 NODES = 41
 """Points along each axis on which the rows that enter a fit are weighed, over four widths."""
 
@@ -236,3 +240,17 @@ def averaged(y: Floats, rows: Floats, share: Floats) -> Floats:
     apart = (y[:, :, None] - y[:, None, :]) ** 2
     overlap = np.exp(-0.5 * apart / spread) / np.sqrt(2 * np.pi * spread)
     return np.asarray(np.sqrt(np.maximum(np.einsum("mi,mij,mj->m", share, overlap, share, optimize=True), 0)))
+
+
+def averaged_in_one(y: Floats, rows: Floats, share: Floats) -> float:
+    """The same of one sum of many positions (J,).
+
+    How far two Gaussians overlap is the integral of their product, and what the sum keeps that of its square: it asks
+    for each of J columns once, not for each pair.
+    """
+    step, reach = float(rows.min()) / STEPS, int(np.ceil(FAR * STEPS * rows.max() / rows.min()))
+    node = np.rint(y / step).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    away = (node * step - y[:, None]) / rows[:, None]
+    part = share[:, None] * np.exp(-0.5 * away**2) / (np.sqrt(2 * np.pi) * rows[:, None])
+    density = np.bincount((node - node.min()).ravel(), part.ravel())
+    return float(np.sqrt(step * density @ density))

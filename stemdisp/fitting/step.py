@@ -29,6 +29,9 @@ NEAREST_TO_RIM = 0.06
 BLURRED = 1.2
 """Logarithm of the width, in smallest ones, that a jump is first looked for with."""
 
+FLAT = 20.0
+"""Where a tanh is 1 to all digits that numbers have."""
+
 MOST_BENT = 2
 """Terms by which the line may bend: a parabola, then a cubic."""
 
@@ -85,15 +88,16 @@ def find_step(xy: Floats, values: Floats, *, width: float, worth: float) -> Step
     from scipy.optimize import minimize
 
     middle = 0.5 * (xy.min(axis=0) + xy.max(axis=0))
-    reach = float(np.hypot(*(xy - middle).T).max())
-    smooth = np.linalg.qr(_smooth((xy - middle) / reach))[0]
+    away = xy - middle
+    reach = float(np.hypot(*away.T).max())
+    smooth = np.linalg.qr(_smooth(away / reach))[0]
     left = values - smooth @ (smooth.T @ values)
-    angle, place = _coarse(xy - middle, left, reach)
+    angle, place = _coarse(away, left, reach)
 
     def judged(unknown: Floats) -> tuple[float, Floats]:
         beat()
-        height = _height(xy - middle, reach, unknown)
-        rise = np.tanh(height / (width * np.exp(np.clip(unknown[2], 0, 5))))[:, None]
+        height = _height(away, reach, unknown)
+        rise = _tanh(height / (width * np.exp(np.clip(unknown[2], 0, 5))))[:, None]
         rise = rise - smooth @ (smooth.T @ rise)
         power = float((rise**2).sum())
         slope = rise[:, 0] @ left / power if power > 1e-9 else np.zeros(values.shape[1])
@@ -140,9 +144,20 @@ def _options(start: Floats, scale: Floats) -> Any:
 def _height(away: Floats, reach: float, unknown: Floats) -> Floats:
     """Distance from the line that ``unknown`` (angle, place, log width, bends ...) stands for."""
     normal = np.array([np.cos(unknown[0]), np.sin(unknown[0])])
-    along = away @ [normal[1], -normal[0]] / reach
-    bent = sum((c * along ** (n + 2) for n, c in enumerate(unknown[3:])), np.zeros(len(away)))
+    power = along = away @ [normal[1], -normal[0]] / reach
+    bent = np.zeros(len(away))
+    for bend in unknown[3:]:
+        power = power * along
+        bent += bend * power
     return np.asarray(away @ normal - reach * (unknown[1] + bent))
+
+
+def _tanh(places: Floats) -> Floats:
+    """The same as numpy's, which takes as long where there is nothing to work out: most places are far from a line."""
+    near = np.abs(places) < FLAT
+    found = np.sign(places)
+    found[near] = np.tanh(places[near])
+    return found
 
 
 def _smooth(xy: Floats) -> Floats:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..backend import CPU, Device
 from ..errors import DeviceError
+from ..pulse import beating
 from .cutouts import RESULTS
 from .engine import built
 
@@ -306,18 +307,12 @@ def _compiled(
     n = len(starts.xy)
     results, reports = np.empty((n, RESULTS)), np.empty((n, 3), dtype=np.int32)
     own = None if starts.own is None else np.ascontiguousarray(starts.own, dtype=np.float64)
-    _kernel.fit_windows(
-        image,
-        weight,
-        np.ascontiguousarray(starts.xy, dtype=np.float64),
-        np.ascontiguousarray(starts.shape, dtype=np.float64),
-        np.ascontiguousarray(starts.limit, dtype=np.float64),
-        own,
-        (SHAPES[model.shape], model.plane, model.likelihood == "poisson", float(model.tail), float(model.ratio) ** -2),
-        (search.size, float(search.radius), float(search.ridge), float(search.tolerance), search.evaluations),
-        results,
-        reports,
-        device.threads,
+    xy, shape, limit = (np.ascontiguousarray(one, dtype=np.float64) for one in (starts.xy, starts.shape, starts.limit))
+    profile = (float(model.tail), float(model.ratio) ** -2)
+    kind = (SHAPES[model.shape], model.plane, model.likelihood == "poisson", *profile)
+    how = (search.size, float(search.radius), float(search.ridge), float(search.tolerance), search.evaluations)
+    beating(
+        lambda: _kernel.fit_windows(image, weight, xy, shape, limit, own, kind, how, results, reports, device.threads)
     )
     return table(results, reports, f"compiled, {_kernel.level()}")
 

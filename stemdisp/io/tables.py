@@ -65,11 +65,6 @@ def _named(index: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[Any]:
     return np.asarray(lookup[np.where((index < 0) | (index >= len(names)), len(names), index)])
 
 
-def _flag_names(bits: NDArray[np.int64]) -> NDArray[Any]:
-    known, inverse = np.unique(bits, return_inverse=True)
-    return np.array([flags.names(int(value)) for value in known] or [""], dtype=object)[inverse]
-
-
 def _in_range(angle: NDArray[np.float64], period: float) -> NDArray[np.float64]:
     """Angles within [0, period)."""
     turned = np.mod(angle, period)
@@ -105,7 +100,7 @@ def columns_table(analysis: Analysis) -> Table:
         _in_range(columns.angle_deg, 180.0),
         columns.background,
         columns.residual,
-        _flag_names(columns.flags),
+        flags.each_named(columns.flags),
     )
     table = dict(zip(COLUMNS, values, strict=True))
     table |= {"island": _whole(columns.island, columns.island < 0), "amplitude_std": columns.amplitude_std}
@@ -162,7 +157,7 @@ def cells_table(analysis: Analysis) -> Table:
         _whole(layer, layer < 0),
         distance,
         _whole(significant, ~tested),
-        _flag_names(cells.flags),
+        flags.each_named(cells.flags),
     )
     table: Table = dict(zip(CELLS, values, strict=True))
     others = {"column": _whole(cells.moving), "px_std_uC_cm2": polar.std[:, 0], "py_std_uC_cm2": polar.std[:, 1]}

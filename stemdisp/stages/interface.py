@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..crystal import Motif, Plane
 from ..errors import CalibrationError, RecipeError, StageError
 from ..fitting.curve import distance_from, height_over
+from ..fitting.groups import members
 from ..flags import Flag
 from ..materials import parse_zone
 from ..model.cells import UnitCells
@@ -261,7 +262,7 @@ def _without_strays(crystal: _Crystal, rows: NDArray[np.intp], above: float) -> 
     off = (crystal.columns.xy - crystal.lattice.position(crystal.columns.hk, crystal.columns.site))[rows]
     values, plane = np.unique(crystal.heights[rows].round(3), return_inverse=True)
     plane = plane.ravel()
-    spread = np.array([np.hypot(*off[plane == n].std(axis=0)) for n in range(len(values))])
+    spread = np.array([np.hypot(*off[own].std(axis=0)) for own in members(plane, np.ones(len(plane), dtype=bool))])
     stray = (values > above) & (spread > STRAY * np.median(spread))
     return np.asarray(rows[~stray[plane]])
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..fitting.directions import coherence
 from ..fitting.discovery import discoveries, in_sequence
+from ..fitting.groups import Rows, members
 from ..model.dilution import Dilution
 from ..model.fields import VectorField
 from ..model.interface import Interface
@@ -69,25 +70,23 @@ def layers(
         about their means.
     """
     usable = field.valid
-    numbers = np.arange(int(interface.layer.max(initial=-1)) + 1)
     components = np.stack([field.along(interface.normal), field.along(interface.parallel)], axis=1)
-    chosen = [usable & (interface.layer == n) for n in numbers]
-    trusted = [rows for rows in chosen if rows.sum() >= recipe.minimum_cells]
+    chosen = members(interface.layer, usable)
+    numbers = np.arange(len(chosen))
+    trusted = [rows for rows in chosen if len(rows) >= recipe.minimum_cells]
     scatter = _scatter(field, interface, components, trusted)
-    polar = _polar(polarization, interface, chosen, recipe.minimum_cells)
-    rows = [_row(field, polarization, components, one, scatter, recipe.minimum_cells) for one in chosen]
+    polar = _polar(polarization, interface, usable, recipe.minimum_cells)
+    rows = [_row(field, components, one, scatter, recipe.minimum_cells) for one in chosen]
     values = {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else _row_of_nothing())}
-    distance = [
-        float(interface.distance_nm[interface.layer == n].mean()) if (interface.layer == n).any() else np.nan
-        for n in numbers
-    ]
+    every = members(interface.layer, np.ones(len(field), dtype=bool))
+    distance = [float(interface.distance_nm[one].mean()) if len(one) else np.nan for one in every]
     level = values["shift_p_value"]
     believed = in_sequence(level, LEVEL) | discoveries(level, ALONE)
     nothing = np.full(len(numbers), np.nan)
     return Profile(
         layer=numbers,
         distance_nm=np.array(distance),
-        n=np.array([int(one.sum()) for one in chosen], dtype=np.int64),
+        n=np.array([len(one) for one in chosen], dtype=np.int64),
         significant=np.where(np.isfinite(level), believed, np.nan),
         o_contrast=nothing if vacancies is None else vacancies.contrast,
         o_contrast_sem=nothing if vacancies is None else vacancies.contrast_sem,
@@ -102,23 +101,22 @@ def layers(
     )
 
 
-def _polar(
-    polarization: VectorField | None, interface: Interface, chosen: list[Mask], fewest: int
-) -> dict[str, Floats]:
-    """Components of each layer's mean polarization, with standard errors as those of the displacement are made."""
+def _polar(polarization: VectorField | None, interface: Interface, usable: Mask, fewest: int) -> dict[str, Floats]:
+    """Each layer's mean polarization and its components, with standard errors as those of the displacement are made."""
     names = ("p_normal_uC_cm2", "p_parallel_uC_cm2")
-    found = {name.replace("_uC", end + "_uC"): np.full(len(chosen), np.nan) for name in names for end in ("", "_sem")}
+    keys = ("polarization_uC_cm2", *(name.replace("_uC", end + "_uC") for name in names for end in ("", "_sem")))
+    found = {key: np.full(int(interface.layer.max(initial=-1)) + 1, np.nan) for key in keys}
     if polarization is None:
         return found
     components = np.stack([polarization.along(interface.normal), polarization.along(interface.parallel)], axis=1)
-    known = [one & polarization.valid for one in chosen]
-    trusted = [one for one in known if one.sum() >= fewest]
-    scatter = _scatter(polarization, interface, components, trusted)
+    known = members(interface.layer, usable & polarization.valid)
+    scatter = _scatter(polarization, interface, components, [one for one in known if len(one) >= fewest])
     for n, one in enumerate(known):
-        if one.sum() < fewest:
+        if len(one) < fewest:
             continue
         mean, variance = components[one].mean(axis=0), components[one].var(axis=0, ddof=1)
-        sem = np.sqrt(variance * scatter.together / one.sum() + np.diag(scatter.reference))
+        sem = np.sqrt(variance * scatter.together / len(one) + np.diag(scatter.reference))
+        found["polarization_uC_cm2"][n] = np.linalg.norm(polarization.uv[one].mean(axis=0))
         for i, name in enumerate(names):
             found[name][n], found[name.replace("_uC", "_sem_uC")][n] = mean[i], sem[i]
     return found
@@ -148,12 +146,12 @@ def _strain(field: VectorField, maps: Maps | None, interface: Interface, fewest:
         names = [f"strain_{name}_{end}percent" for name in ("normal", "parallel") for end in ("", "sem_")]
         return dict.fromkeys(names, np.full(int(interface.layer.max(initial=-1)) + 1, np.nan))
     strain = np.stack([maps.e_normal_percent, maps.e_parallel_percent], axis=1)
-    known = np.isfinite(strain).all(axis=1)
-    chosen = [known & (interface.layer == n) for n in range(int(interface.layer.max(initial=-1)) + 1)]
-    scatter = _scatter(replace(field, offset_std=None), interface, strain, [c for c in chosen if c.sum() >= fewest])
+    known = np.asarray(np.isfinite(strain).all(axis=1))
+    chosen = members(interface.layer, known)
+    scatter = _scatter(replace(field, offset_std=None), interface, strain, [c for c in chosen if len(c) >= fewest])
     found = {}
     for i, name in enumerate(("normal", "parallel")):
-        own = [strain[one, i] if one.sum() >= fewest else np.full(2, np.nan) for one in chosen]
+        own = [strain[one, i] if len(one) >= fewest else np.full(2, np.nan) for one in chosen]
         found[f"strain_{name}_percent"] = np.array([one.mean() for one in own])
         sem = [float(one.std(ddof=1)) * np.sqrt(scatter.together[i] / len(one)) for one in own]
         found[f"strain_{name}_sem_percent"] = np.array(sem)
@@ -162,25 +160,26 @@ def _strain(field: VectorField, maps: Maps | None, interface: Interface, fewest:
 
 def _row_of_nothing() -> dict[str, float]:
     names = ("normal_pm", "normal_sd_pm", "normal_sem_pm", "parallel_pm", "parallel_sd_pm", "parallel_sem_pm")
-    others = ("magnitude_pm", "magnitude_sem_pm", "shift_p_value", "polarization_uC_cm2", "coherence", "p_value")
+    others = ("magnitude_pm", "magnitude_sem_pm", "shift_p_value", "coherence", "p_value")
     return dict.fromkeys((*names, *others), float("nan"))
 
 
-def _scatter(field: VectorField, interface: Interface, components: Floats, layers: list[Mask]) -> _Scatter:
+def _scatter(field: VectorField, interface: Interface, components: Floats, layers: list[Rows]) -> _Scatter:
     """From the cells of layers that are large enough."""
     reference = np.zeros((2, 2))
     if field.offset_std is not None:
         for i, direction in enumerate((interface.normal, interface.parallel)):
             reference[i, i] = float(((field.offset_std * direction) ** 2).sum())
-    freedom = sum(int(one.sum()) - 1 for one in layers)
+    freedom = sum(len(one) - 1 for one in layers)
     if freedom < 2:
         return _Scatter(np.full((2, 2), np.nan), 0, np.ones(2), reference)
     parts: list[Floats] = []
     pairs: list[list[Floats]] = [[] for _ in LAGS]
     for one in layers:
         off = components[one] - components[one].mean(axis=0)
-        along = np.argsort(field.xy[one] @ interface.parallel, kind="stable")
-        off, place = off[along], (field.xy[one] @ interface.parallel)[along]
+        place = field.xy[one] @ interface.parallel
+        along = np.argsort(place, kind="stable")
+        off, place = off[along], place[along]
         parts.append(off)
         step = np.median(np.diff(place))
         for lag, products in zip(LAGS, pairs, strict=True):
@@ -198,15 +197,8 @@ def _scatter(field: VectorField, interface: Interface, components: Floats, layer
     return _Scatter(cell, freedom, together, reference)
 
 
-def _row(
-    field: VectorField,
-    polarization: VectorField | None,
-    components: Floats,
-    chosen: Mask,
-    scatter: _Scatter,
-    fewest: int,
-) -> dict[str, float]:
-    row, n = _row_of_nothing(), int(chosen.sum())
+def _row(field: VectorField, components: Floats, chosen: Rows, scatter: _Scatter, fewest: int) -> dict[str, float]:
+    row, n = _row_of_nothing(), len(chosen)
     if n < fewest:
         return row
     mean = components[chosen].mean(axis=0)
@@ -217,8 +209,6 @@ def _row(
     row["magnitude_pm"] = float(np.linalg.norm(mean))
     row["magnitude_sem_pm"] = _bootstrap(components[chosen], scatter)
     row["shift_p_value"] = _level(mean, n, scatter)
-    if polarization is not None and (chosen & polarization.valid).sum() >= fewest:
-        row["polarization_uC_cm2"] = float(np.linalg.norm(polarization.uv[chosen & polarization.valid].mean(axis=0)))
     row["coherence"], row["p_value"] = coherence(field.uv[chosen])
     return row
 
@@ -242,7 +232,7 @@ def _bootstrap(vectors: Floats, scatter: _Scatter) -> float:
     # By their normal component, which is the same whatever way the image is turned.
     vectors = vectors[np.argsort(vectors[:, 0], kind="stable")]
     rows = np.random.default_rng(n).integers(0, n, (RESAMPLED, n))
-    lengths = np.linalg.norm(vectors[rows].mean(axis=1), axis=1)
+    lengths = np.hypot(*(component[rows].mean(axis=1) for component in vectors.T))
     # A bootstrap of n values knows n / (n - 1) too little of their variance.
     own = float(lengths.var(ddof=1)) * n / (n - 1) * float(scatter.together.mean())
     return float(np.sqrt(own + float(np.trace(scatter.reference)) / 2))

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting.affine import Bend, bend
-from ..fitting.rows import averaged, jitter, rows_of_fit, slices
+from ..fitting.groups import members
+from ..fitting.rows import averaged, averaged_in_one, jitter, rows_of_fit, slices
 from ..model.cells import UnitCells
 from ..model.columns import Columns
 from ..model.distortion import Distortion
@@ -273,18 +274,18 @@ def _kept(
         rows[columns.of_site(site)] = rows_of_fit(
             np.median(widths[own], axis=0), float(peak) if counted else 0.0, max(float(around), 1e-3 * float(peak))
         )
-    members = np.concatenate([cells.moving[known, None], cells.reference[known]], axis=1)
+    together = np.concatenate([cells.moving[known, None], cells.reference[known]], axis=1)
     share = np.concatenate(
         [np.ones((len(known), 1)), np.full(cells.reference[known].shape, -1 / cells.reference.shape[1])], axis=1
     )
-    y, spread = columns.xy[members, 1], rows[members]
+    y, spread = columns.xy[together, 1], rows[together]
     single = float(np.sqrt((averaged(y, spread, share) ** 2).mean()))
     if layer is None:
         return single, None
-    means = []
-    for number in np.unique(layer[known][layer[known] >= 0]):
-        there = layer[known] == number
-        ids, place = np.unique(members[there], return_inverse=True)
-        summed = np.bincount(place.ravel(), share[there].ravel() / there.sum())
-        means.append(averaged(columns.xy[None, ids, 1], rows[None, ids], summed[None].astype(np.float64))[0])
+    of_layers = members(layer[known], np.ones(len(known), dtype=bool))
+    means = [
+        averaged_in_one(y[own].ravel(), spread[own].ravel(), share[own].ravel() / len(own))
+        for own in of_layers
+        if len(own)
+    ]
     return single, float(np.sqrt(np.mean(np.square(means)))) if means else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
-from stemdisp.pulse import Stopped, beat, listening
+from stemdisp.pulse import EVERY, Stopped, beat, beating, listening
 
 
 def test_only_the_innermost_listener_hears() -> None:
@@ -43,3 +44,21 @@ def test_what_a_listener_raises_ends_the_work_and_the_listening() -> None:
     with pytest.raises(Stopped), listening(stop):
         work()
     beat()
+
+
+def test_long_work_is_heard_and_left_at_a_beat() -> None:
+    heard: list[int] = []
+    with listening(lambda: heard.append(1)):
+        assert beating(lambda: time.sleep(3 * EVERY) or "done") == "done"
+        with pytest.raises(ZeroDivisionError):
+            beating(lambda: 1 / 0)
+    assert len(heard) > 1
+    ended = threading.Event()
+
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped), listening(stop):
+        beating(lambda: ended.wait(60))
+    assert not ended.is_set()
+    ended.set()

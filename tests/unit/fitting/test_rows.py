@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemdisp.fitting.rows import averaged, jitter, rows_of_fit, slices
+from stemdisp.fitting.rows import averaged, averaged_in_one, jitter, rows_of_fit, slices
 
 SIGMA, PEAK, AROUND = 5.0, 1000.0, 100.0
 
@@ -76,3 +76,11 @@ def test_what_sums_keep_is_what_weighted_rows_keep() -> None:
     kept = (weight / weight.sum(axis=0)) @ share[0]
     assert averaged(y, rows, share)[0] == pytest.approx(np.linalg.norm(kept), rel=1e-3)
     assert (draw.standard_normal((4000, 100)) @ kept).std() == pytest.approx(np.linalg.norm(kept), rel=0.05)
+
+
+def test_one_sum_of_many_positions_keeps_what_pairs_of_them_say() -> None:
+    draw = np.random.default_rng(3)
+    y, rows = draw.uniform(0, 400, 300), draw.choice([2.1, 3.4], 300)
+    for share in (draw.normal(size=300), np.repeat([1 / 150, -1 / 150], 150)):
+        pairs = averaged(y[None], rows[None], share[None])[0]
+        assert averaged_in_one(y, rows, share) == pytest.approx(pairs, rel=1e-12)

@@ -13,10 +13,10 @@ from scipy.spatial import KDTree
 from stemdisp import Analysis, Micrograph, VectorField
 from stemdisp.figures.vectors import LONG_IN_CELLS, UNITS, cell_spacing_px, long_vector
 from stemdisp.figures.wheel import direction_colours
-from stemdisp.flags import names
+from stemdisp.flags import each_named
 
 from .drawing import at
-from .layers import Keeper, grid_of
+from .layers import Keeper, give, grid_of
 
 Floats = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ def arrow_features(analysis: Analysis, field: VectorField, rows: NDArray[np.intp
         f"dy_std_{unit}": field.std[rows, 1],
         f"magnitude_{unit}": field.magnitude[rows],
         "angle_deg": field.angle_deg[rows],
-        "flags": np.array([names(int(bits)) for bits in cells.flags[rows]], dtype=object),
+        "flags": each_named(cells.flags[rows]),
     }
     if found is not None:
         features |= {"layer": found.layer[rows], "distance_nm": found.distance_nm[rows]}
@@ -110,8 +110,7 @@ def draw_arrows(keeper: Keeper, analysis: Analysis, what: str, length: float = 1
         layer.data = np.stack([at(field.xy[rows]), at(uv_px)], axis=1)
         layer.features = arrow_features(analysis, field, rows)
         layer.edge_color = colours
-        layer.edge_width = THICK * cell_spacing_px(field)
-        layer.length = 1.0
+        give(layer, edge_width=THICK * cell_spacing_px(field), length=1.0)
 
     keeper.put("displacement", make, update)
     return scale

@@ -106,6 +106,7 @@ class Canvas(QObject):
             drawing.draw_cells(self.keeper, analysis)
         if changed("displacement", "polarization", "interface", "columns"):
             self.draw_map()
+        self.keeper.sign()
         self._listen()
 
     def draw_map(self) -> None:

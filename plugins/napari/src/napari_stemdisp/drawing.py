@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgba
 from napari.layers import Points, Shapes
 from numpy.typing import NDArray
 
@@ -15,9 +16,9 @@ from stemdisp import Analysis, Columns, Flag, Micrograph
 from stemdisp.figures.image import DIMMED_LEVELS
 from stemdisp.figures.style import SITE_COLOURS, VACANCY_COLOUR
 from stemdisp.figures.vectors import cell_spacing_px
-from stemdisp.flags import names
+from stemdisp.flags import each_named
 
-from .layers import KEY, Keeper, grid_of
+from .layers import KEY, Keeper, give, grid_of
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -30,6 +31,10 @@ EVEN_COLOUR, ODD_COLOUR, MARK_COLOUR = "#5B8DB8", "#C9D6E2", "#FFD23F"
 
 OUTLINE = 0.18
 """Width of a column's ring in parts of its diameter."""
+
+FINE: dict[str, Any] = {"canvas_size_limits": (1, 10000), "antialiasing": 0.25}
+"""How small points may become on the screen, and how soft their rims are, in its px: with napari's own (2 and 1) a
+hundred thousand columns hide the image, and take more than twice as long to draw."""
 
 
 def at(xy: Floats) -> Floats:
@@ -46,7 +51,7 @@ def spacing_px(columns: Columns) -> float:
 
 
 def _points(micrograph: Micrograph, name: str, **style: Any) -> Points:
-    return Points(np.zeros((0, 2)), ndim=2, name=name, **style, **grid_of(micrograph))
+    return Points(np.zeros((0, 2)), ndim=2, name=name, **FINE, **style, **grid_of(micrograph))
 
 
 def dim(keeper: Keeper, *, light: bool) -> None:
@@ -99,15 +104,21 @@ def column_features(analysis: Analysis) -> dict[str, Any]:
         f"y_std_{unit}": std[:, 1],
         "amplitude": columns.amplitude,
         "residual": columns.residual,
-        "flags": np.array([names(int(bits)) for bits in columns.flags], dtype=object),
+        "flags": each_named(columns.flags),
     }
 
 
-def site_colours(columns: Columns) -> NDArray[Any]:
-    """(N,) colour of each column: its site's, grey where it has none, red where it was taken out."""
-    palette = np.array([SITE_COLOURS[i % len(SITE_COLOURS)] for i in range(len(columns.sites))] + [UNKNOWN_COLOUR])
+def _rgba(*colours: str) -> NDArray[np.float32]:
+    """(n, 4) colours by number, which napari need not look up point by point."""
+    return np.array([to_rgba(colour) for colour in colours], dtype=np.float32)
+
+
+def site_colours(columns: Columns) -> NDArray[np.float32]:
+    """(N, 4) colour of each column: its site's, grey where it has none, red where it was taken out."""
+    count = len(columns.sites)
+    palette = _rgba(*(SITE_COLOURS[i % len(SITE_COLOURS)] for i in range(count)), EXCLUDED_COLOUR, UNKNOWN_COLOUR)
     out = (columns.flags & int(Flag.EXCLUDED)) > 0
-    return np.asarray(np.where(out, EXCLUDED_COLOUR, palette[columns.site]))
+    return np.asarray(palette[np.where(out, count, columns.site)])
 
 
 def draw_columns(keeper: Keeper, analysis: Analysis) -> None:
@@ -124,11 +135,9 @@ def draw_columns(keeper: Keeper, analysis: Analysis) -> None:
         layer.data = at(columns.xy)
         layer.features = column_features(analysis)
         out = (columns.flags & int(Flag.EXCLUDED)) > 0
-        layer.symbol = np.where(out, "cross", np.where(columns.usable, "disc", "square"))
-        colours = site_colours(columns)
-        layer.border_color = colours
-        layer.face_color = colours
-        layer.size = COLUMN * spacing_px(columns)
+        symbol = np.where(out, "cross", np.where(columns.usable, "disc", "square"))
+        colours, size = site_colours(columns), np.full(len(columns), COLUMN * spacing_px(columns))
+        give(layer, symbol=symbol, border_color=colours, face_color=colours, size=size)
 
     keeper.put("columns", make, update)
     return None
@@ -176,8 +185,8 @@ def draw_cells(keeper: Keeper, analysis: Analysis) -> None:
     for side in analysis.sides[1:]:
         seen |= cells.complete & (side.interface.layer >= 0)
     layer_of = found.layer.copy()
-    colours = np.where(layer_of % 2 == 0, EVEN_COLOUR, ODD_COLOUR)
-    colours = np.where(np.isin(layer_of, poor_layers(analysis)) & (layer_of >= 0), VACANCY_COLOUR, colours)
+    poor = np.isin(layer_of, poor_layers(analysis)) & (layer_of >= 0)
+    colours = _rgba(EVEN_COLOUR, ODD_COLOUR, VACANCY_COLOUR)[np.where(poor, 2, layer_of % 2)]
     spacing = cell_spacing_px(analysis.displacement)
 
     def make() -> Points:
@@ -186,10 +195,8 @@ def draw_cells(keeper: Keeper, analysis: Analysis) -> None:
 
     def update(layer: Points) -> None:
         layer.data = at(cells.xy[seen])
-        layer.face_color = colours[seen]
         layer.features = {"cell": np.flatnonzero(seen), "layer": layer_of[seen]}
-        layer.size = 0.95 * spacing
-        layer.editable = False
+        give(layer, face_color=colours[seen], size=np.full(int(seen.sum()), 0.95 * spacing), editable=False)
 
     keeper.put("layer bands", make, update)
     return None

@@ -57,6 +57,13 @@ def grid_of(micrograph: Micrograph) -> dict[str, Any]:
     return {"scale": (size.y_pm / 1000, size.x_pm / 1000), "units": ("nm", "nm"), "axis_labels": ("y", "x")}
 
 
+def give(layer: Layer, **style: Any) -> None:
+    """Set what a layer does not have already: setting it all the same would draw everything again."""
+    for name, value in style.items():
+        if not np.array_equal(getattr(layer, name), value):
+            setattr(layer, name, value)
+
+
 class Keeper:
     """Layers of one viewer by role.
 
@@ -105,6 +112,12 @@ class Keeper:
                 layer.visible = True
             layer.metadata = {**layer.metadata, KEY: {"role": wanted, "analysis": self.analysis}}
         return layer
+
+    def sign(self) -> None:
+        """Have layers of results whose numbers did not change carry the analysis that is shown now, too."""
+        for layer in self.viewer.layers:
+            if role(layer) not in ("", "signal", "frames", "preview"):
+                layer.metadata = {**layer.metadata, KEY: {**layer.metadata[KEY], "analysis": self.analysis}}
 
     def hide(self, wanted: str) -> None:
         """Leave nothing of a role to be seen until it is drawn again."""

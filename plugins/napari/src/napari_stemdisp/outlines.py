@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from napari.layers import Shapes
@@ -51,42 +51,61 @@ def _region(analysis: Analysis) -> Floats | None:
         return None
 
 
-def _put(keeper: Keeper, role: str, micrograph: Micrograph, name: str, draw: Callable[[Shapes], None]) -> None:
-    def make() -> Shapes:
-        return Shapes(name=name, ndim=2, **grid_of(micrograph))
+def _put(
+    keeper: Keeper, role: str, micrograph: Micrograph, *, name: str, kind: str, shapes: list[Floats], **style: Any
+) -> None:
+    """Draw shapes of one kind in place of what is there; nothing where they are there already."""
+    # napari keeps no more digits.
+    shapes = [shape.astype(np.float32) for shape in shapes]
 
-    keeper.put(role, make, draw)
+    def dressed(layer: Shapes) -> Shapes:
+        for part, value in style.items():
+            setattr(layer, f"current_{part}", value)
+        return layer
+
+    def make() -> Shapes:
+        return dressed(Shapes(name=name, ndim=2, **grid_of(micrograph)))
+
+    def update(layer: Shapes) -> None:
+        if len(layer.data) == len(shapes) and all(map(np.array_equal, layer.data, shapes)):
+            return
+        layer.data = []
+        if shapes:
+            layer.add(shapes, shape_type=kind, **style)
+        dressed(layer)
+
+    keeper.put(role, make, update)
 
 
 def draw_interface(keeper: Keeper, analysis: Analysis) -> None:
     """The interface as a line (or chain of points) that can be dragged."""
     points = _interface(analysis)
-    width = WIDTH * analysis.micrograph.shape[1]
-
-    def update(layer: Shapes) -> None:
-        layer.data = []
-        if points is not None:
-            kind = "line" if len(points) == 2 else "path"
-            layer.add([at(points)], shape_type=kind, edge_color=INTERFACE_COLOUR, edge_width=width)
-        layer.current_edge_color, layer.current_edge_width = INTERFACE_COLOUR, width
-
-    _put(keeper, "interface", analysis.micrograph, "interface", update)
+    _put(
+        keeper,
+        "interface",
+        analysis.micrograph,
+        name="interface",
+        kind="line" if points is not None and len(points) == 2 else "path",
+        shapes=[] if points is None else [at(points)],
+        edge_color=INTERFACE_COLOUR,
+        edge_width=WIDTH * analysis.micrograph.shape[1],
+    )
 
 
 def draw_region(keeper: Keeper, analysis: Analysis) -> None:
     """The region that the reference was measured in."""
     corners = _region(analysis)
-    width = WIDTH / 2 * analysis.micrograph.shape[1]
-
-    def update(layer: Shapes) -> None:
-        layer.data = []
-        style = {"edge_color": REGION_COLOUR, "face_color": "transparent", "edge_width": width}
-        if corners is not None:
-            layer.add([at(corners)], shape_type="polygon", **style)
-        layer.current_edge_color, layer.current_face_color = REGION_COLOUR, "transparent"
-        layer.current_edge_width = width
-
-    _put(keeper, "region", analysis.micrograph, "reference region", update)
+    _put(
+        keeper,
+        "region",
+        analysis.micrograph,
+        name="reference region",
+        kind="polygon",
+        shapes=[] if corners is None else [at(corners)],
+        edge_color=REGION_COLOUR,
+        face_color="transparent",
+        edge_width=WIDTH / 2 * analysis.micrograph.shape[1],
+    )
 
 
 def points_of(layer: Shapes) -> Floats | None:

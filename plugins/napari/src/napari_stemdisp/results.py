@@ -3,6 +3,8 @@ all."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from qtpy.QtWidgets import QTabWidget, QWidget
 
@@ -33,14 +35,22 @@ class Results(QTabWidget):
         self.tables.row_chosen.connect(self._row)
         canvas.picked.connect(self.show_cell)
         canvas.picked_column.connect(self.show_column)
+        self._due: set[QWidget] = set()
+        self.currentChanged.connect(lambda: self._bring_up(self.currentWidget()))
 
     def show_analysis(self) -> None:
-        """Show what is known now."""
+        """Show what is known now, in other tabs when they are looked at."""
         analysis = self.session.analysis
-        for widget in (self.profile, self.directions, self.tables):
-            widget.show_analysis(analysis)
+        self._due = {self.profile, self.directions, self.tables}
+        self._bring_up(self.currentWidget())
         if analysis is None or analysis.cells is None:
             self.cell.clear()
+
+    def _bring_up(self, widget: Any) -> None:
+        """Have a tab show what is known now, if it does not yet."""
+        if widget in self._due:
+            self._due.discard(widget)
+            widget.show_analysis(self.session.analysis)
 
     def _bring(self, widget: QWidget) -> None:
         """Show a tab, unless the user walks through a table."""
@@ -52,6 +62,8 @@ class Results(QTabWidget):
         analysis = self.session.analysis
         if analysis is None or analysis.interface is None:
             return
+        for widget in (self.profile, self.directions):
+            self._bring_up(widget)
         self.profile.mark(layer)
         self.directions.show_layer(layer)
         self.canvas.mark(analysis.interface.layer == layer)
@@ -64,6 +76,7 @@ class Results(QTabWidget):
         self.cell.show_cell(analysis, cell)
         self._bring(self.cell)
         if analysis.interface is not None and analysis.interface.layer[cell] >= 0:
+            self._bring_up(self.profile)
             self.profile.mark(int(analysis.interface.layer[cell]))
         self.canvas.mark(np.arange(len(analysis.cells)) == cell)
 
