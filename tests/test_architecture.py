@@ -30,7 +30,7 @@ FLOORS = (
     ("interop", "positions"),
     ("bound", "figures", "patch", "pipeline", "repeats", "synthetic"),
     ("doctor", "elsewhere", "options", "report"),
-    ("batch",),
+    ("batch", "selftest"),
     ("cli",),
 )
 """Modules and packages from the ground up; each may import from floors below its own."""
