@@ -6,6 +6,7 @@ VENV   ?= .venv
 EXTRAS ?= dev
 DEMO   ?= demo-results
 BENCH  ?= bench-results
+DOCS   ?= build/docs
 JOBS   ?= auto
 
 BIN    := $(VENV)/bin
@@ -16,7 +17,7 @@ PLUGIN := $(VENV)/ready-plugin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo figures test test-plugin plugin check format bench soak clean
+.PHONY: help install demo figures test test-plugin plugin check format bench docs soak clean
 
 help:
 	@echo "make demo     set everything up, analyse all of sample_data, print where the reports are"
@@ -25,6 +26,7 @@ help:
 	@echo "make check    lint, format, types"
 	@echo "make format   put the code into the house's format"
 	@echo "make bench    measure accuracy and speed, write them into README.md"
+	@echo "make docs     the reference of all public names, from their docstrings, in build/docs"
 	@echo "make soak     long trials of batches: 100 kills, 1,000 images (about half an hour)"
 	@echo "make figures  draw the pictures of README.md again"
 	@echo "make clean    remove everything that was made"
@@ -113,6 +115,9 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py > $(BENCH)/tables.md
 	@cat $(BENCH)/tables.md
 	$(BIN)/python tests/benchmarks/into_readme.py $(BENCH)/tables.md
+
+docs: $(READY)
+	$(BIN)/python tests/api_reference.py $(DOCS)
 
 soak: $(READY)
 	$(ONE_THREAD) $(BIN)/python tests/soak/run.py

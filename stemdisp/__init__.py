@@ -108,7 +108,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'stemdisp' has no attribute {name!r}")
-    return getattr(import_module(f"stemdisp.{_HOME[name]}"), _RENAMED.get(name, name))
+    globals()[name] = found = getattr(import_module(f"stemdisp.{_HOME[name]}"), _RENAMED.get(name, name))
+    return found
 
 
 def __dir__() -> list[str]:

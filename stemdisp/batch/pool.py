@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -28,9 +28,17 @@ from typing import Any
 from .executor import JobExecutor, Running, Work
 from .job import Job, Outcome
 from .limits import claim_gpu, limit_memory
+from .orphans import end_with_parent
 from .work import ProcessDiedError
 
-PRELOADED = ("stemdisp.batch.work", "stemdisp.pipeline", "stemdisp.io.read", "stemdisp.io.store", "stemdisp.report")
+PRELOADED = (
+    "stemdisp.batch.orphans",
+    "stemdisp.batch.work",
+    "stemdisp.pipeline",
+    "stemdisp.io.read",
+    "stemdisp.io.store",
+    "stemdisp.report",
+)
 """What is imported once, in the process that workers are forked from."""
 
 DRAWING = ("stemdisp.figures.save",)
@@ -38,9 +46,6 @@ DRAWING = ("stemdisp.figures.save",)
 
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Variables by which libraries learn that they share the processors: those of a worker are the kernel's."""
-
-PR_SET_PDEATHSIG = 1
-"""Of Linux' prctl: the signal that a process gets when its parent dies."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +59,10 @@ class Share:
     folder: Path = Path()
 
 
-def _die_with_parent() -> None:
-    """End this process when the one that asked for it ends, however that ends."""
-    if sys.platform == "linux":
-        import ctypes
-
-        # The parent by the system's lights is the one that workers are forked from; it ends with ours.
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
-
-
 def _serve(pipe: Connection, share: Share) -> None:
     """Life of a worker: jobs come in, stages and outcomes go out, None ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asked decides what becomes of running jobs
-    _die_with_parent()
+    end_with_parent()
     os.environ["OMP_NUM_THREADS"] = str(share.threads)
     if share.gpus and (number := claim_gpu(share.gpus, share.folder)) is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
@@ -136,6 +123,8 @@ class Workers(JobExecutor):
         self.context: BaseContext = multiprocessing.get_context(method)
         if method == "forkserver":
             self.context.set_forkserver_preload([*PRELOADED, *(DRAWING if figures else ())])
+            with _apart():
+                forkserver.ensure_running()  # by this thread, with which it ends
         self.lock = threading.Lock()
         self.waiting: deque[tuple[Future[Outcome], tuple[Work, Job]]] = deque()
         self.workers: list[_Worker] = []
