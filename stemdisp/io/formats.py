@@ -7,6 +7,7 @@ looks inside.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,10 @@ from ..errors import ReadError
 from .text import one_line
 
 LARGEST_BYTES = 4 * 2**30
-"""Largest array that is read, 4 GiB: a 16k x 16k float64 image is half of it; 4-D data sets lie above."""
+"""Largest array that is read, 4 GiB: a 16k x 16k float64 image is half of it; 4-D data sets lie above.
+
+A process that may take less memory reads less, see :func:`largest_bytes`.
+"""
 
 LARGEST_BLOCK = 64 * 2**20
 """Bytes by which a block of pixels may be larger than the array that it is a part of: it is unpacked whole."""
@@ -30,12 +34,16 @@ LARGEST_BLOCK = 64 * 2**20
 LARGEST_RATIO = 1100
 """Largest ratio of pixels to stored bytes: deflate cannot exceed 1032, so more is a damaged or hostile header."""
 
-
 HEAD_BYTES = 1024
 """Bytes of a file by which its format is told: the longest head, that of MRC."""
 
 ENERGY_UNITS = ("eV", "keV")
 """Units that only spectra have."""
+
+TALKATIVE = ("rsciio", "tifffile")
+"""Packages that log what they find in damaged files; that goes to whoever listens, and to the terminal for nobody."""
+
+UNHEARD = logging.NullHandler()
 
 
 @dataclass(frozen=True)
@@ -189,6 +197,8 @@ def images(path: Path) -> tuple[list[RawImage], str]:
     Raises ReadError in one sentence, whatever the reader behind it raised.
     """
     known = sniff(path)
+    for package in TALKATIVE:
+        logging.getLogger(package).addHandler(UNHEARD)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tags a reader does not know; what matters is validated afterwards
@@ -196,6 +206,11 @@ def images(path: Path) -> tuple[list[RawImage], str]:
             found: list[RawImage] = import_module(f".{known.module}", __package__).images(path)
     except ReadError:
         raise
+    except MemoryError as error:
+        raise ReadError(
+            f"{one_line(path.name)} asks for more memory than the {_gib(largest_bytes())} GiB there are for one image; "
+            "if it is not damaged, allow more (--max-memory), or export a part of it"
+        ) from error
     except Exception as error:
         cause = one_line(f"{type(error).__name__}: {error}".rstrip(": "))
         raise ReadError(
@@ -228,6 +243,21 @@ def placeholder(
     return RawImage(title, np.broadcast_to(np.zeros((), dtype), tuple(shape)), axes, facts or {})
 
 
+def largest_bytes() -> int:
+    """Most bytes that an array may take: 4 GiB, or what the system lets this process have where that is less."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    except (ImportError, OSError, ValueError):
+        return LARGEST_BYTES
+    return LARGEST_BYTES if limit == resource.RLIM_INFINITY else min(limit, LARGEST_BYTES)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.3g}"
+
+
 def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, compressed: bool = False) -> None:
     """Refuse, before anything is allocated, an array that cannot be in the file or is too large.
 
@@ -245,7 +275,7 @@ def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, 
     Raises
     ------
     ReadError
-        For an empty array, one above 4 GiB, or one larger than the file can hold.
+        For an empty array, one above 4 GiB or above what this process may take, or one larger than the file can hold.
     """
     shape = tuple(int(n) for n in shape)
     size, shown = math.prod(shape) * itemsize, f"{one_line(path.name)}: shape {shape}"
@@ -255,6 +285,11 @@ def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, 
         raise ReadError(f"{shown} takes {size / 2**30:.1f} GiB; at most 4 GiB are read: export one image from it")
     if size > stored * (LARGEST_RATIO if compressed else 1):
         raise ReadError(f"{shown} takes {size} bytes but the file has {stored} for it; it is damaged or cut short")
+    if size > (most := largest_bytes()):
+        raise ReadError(
+            f"{shown} takes {_gib(size)} GiB; this process may take {_gib(most)} GiB: allow more (--max-memory), or "
+            "export a part of it"
+        )
 
 
 FACTS = {

@@ -21,7 +21,17 @@ from numpy.typing import NDArray
 
 from ..errors import ReadError
 from . import zipped
-from .formats import LARGEST_BLOCK, LARGEST_BYTES, Axis, RawImage, check_size, facts, is_image, placeholder
+from .formats import (
+    LARGEST_BLOCK,
+    LARGEST_BYTES,
+    Axis,
+    RawImage,
+    check_size,
+    facts,
+    is_image,
+    largest_bytes,
+    placeholder,
+)
 from .hspy import described_axis
 from .text import one_line
 
@@ -141,12 +151,16 @@ def _pixels(store: _Store, where: str, array: _Array) -> NDArray[Any]:
     check_size(store.path, array.shape, array.dtype.itemsize, LARGEST_BYTES)
     size, whole = (math.prod(shape) * array.dtype.itemsize for shape in (array.blocks, array.shape))
     counts = math.prod(-(-n // block) for n, block in zip(array.shape, array.blocks, strict=True))
-    if size > min(whole + LARGEST_BLOCK, LARGEST_BYTES) or counts > MOST_BLOCKS:
+    if size > min(whole + LARGEST_BLOCK, largest_bytes()) or counts > MOST_BLOCKS:
         raise ReadError(
             f"{one_line(store.path.name)}: {counts} blocks of {size} bytes are none of an image; it is damaged"
         )
-    packed = {key: store.member(f"{where}/{key}", size + LONGEST_TEXT) for key, _ in array.parts()}
-    stored = sum(len(block) for block in packed.values() if block is not None)
+    packed, stored = {}, 0
+    for key, _ in array.parts():
+        packed[key] = store.member(f"{where}/{key}", size + LONGEST_TEXT)
+        stored += len(packed[key] or b"")
+        if stored > whole + LARGEST_BLOCK:
+            raise ReadError(f"{one_line(store.path.name)}: its packed pixels are larger than the image; it is damaged")
     check_size(store.path, array.shape, array.dtype.itemsize, stored, compressed=True)
     pixels = np.full(array.shape, array.fill or 0, array.dtype)
     for key, place in array.parts():
