@@ -208,7 +208,7 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     """Files in an archive."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content)  # of no time, so that its bytes are always the same
     return path
 
 

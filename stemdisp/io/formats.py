@@ -7,7 +7,6 @@ looks inside.
 
 from __future__ import annotations
 
-import logging
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,11 +38,6 @@ HEAD_BYTES = 1024
 
 ENERGY_UNITS = ("eV", "keV")
 """Units that only spectra have."""
-
-TALKATIVE = ("rsciio", "tifffile")
-"""Packages that log what they find in damaged files; that goes to whoever listens, and to the terminal for nobody."""
-
-UNHEARD = logging.NullHandler()
 
 
 @dataclass(frozen=True)
@@ -197,8 +191,6 @@ def images(path: Path) -> tuple[list[RawImage], str]:
     Raises ReadError in one sentence, whatever the reader behind it raised.
     """
     known = sniff(path)
-    for package in TALKATIVE:
-        logging.getLogger(package).addHandler(UNHEARD)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tags a reader does not know; what matters is validated afterwards

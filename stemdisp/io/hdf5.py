@@ -143,7 +143,7 @@ def single(dataset: Any) -> Any:
 
     if not isinstance(dataset, h5py.Dataset) or dataset.shape not in ((), (1,)):
         return None
-    if not _is_plain(dataset.dtype) or not _is_small(dataset):
+    if not _is_plain(dataset.dtype) or not _is_small(dataset) or not _ends_in_file(dataset):
         return None
     return _plain(dataset[()])
 
@@ -159,6 +159,24 @@ def _is_plain(dtype: np.dtype[Any]) -> bool:
 def _chunk_bytes(dataset: Any) -> int:
     """Bytes of the blocks that the library unpacks whole, however few of them are asked for."""
     return math.prod(dataset.chunks or (0,)) * int(dataset.dtype.itemsize)
+
+
+def _ends_in_file(dataset: Any) -> bool:
+    """Whether a text of any length is no longer than the file: the library makes room for it before it looks.
+
+    Looked at where it stands plainly in the file, as texts do that no program packs.
+    """
+    import h5py
+
+    offset = None
+    if dataset.dtype.kind == "O" and dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS:
+        offset = dataset.id.get_offset()
+    if offset is None:
+        return True
+    path = Path(dataset.file.filename)
+    with path.open("rb") as file:
+        file.seek(offset)
+        return int.from_bytes(file.read(4), "little") <= path.stat().st_size
 
 
 def _is_small(dataset: Any) -> bool:

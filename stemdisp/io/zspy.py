@@ -42,7 +42,7 @@ MOST_BLOCKS = 100_000
 """Most blocks that an array may be cut into."""
 
 BLOSC_HEADER = 16
-"""Bytes before a block packed by Blosc; the second four of them are its size when unpacked."""
+"""Bytes before a block packed by Blosc; the second four of them are its size unpacked, the last four packed."""
 
 Member = Callable[[str, int], bytes | None]
 """What a file inside has, by its name and the most bytes it may have; None where there is none."""
@@ -132,7 +132,8 @@ def _unpacked(store: _Store, packed: bytes, array: _Array, size: int) -> bytes:
     elif array.codec is None:
         found = packed
     elif array.codec == "blosc":
-        if int.from_bytes(packed[4:8], "little") != size or len(packed) < BLOSC_HEADER:
+        said, stored = (int.from_bytes(packed[i : i + 4], "little") for i in (4, 12))
+        if len(packed) < BLOSC_HEADER or stored != len(packed) or said != size:  # Blosc would read beyond its end
             raise ReadError(f"{shown}: a block of pixels does not have the {size} bytes it should; it is damaged")
         try:
             from numcodecs import Blosc
