@@ -59,7 +59,10 @@ def write_seeds(folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     at = folder.joinpath
     tifffile.imwrite(at("plain.tif"), pixels, imagej=True, resolution=(80, 80), metadata={"unit": "nm"})
-    grey: dict[str, Any] = {"photometric": "minisblack", "metadata": {"axes": "ZYX", "PhysicalSizeX": 1e-5}}
+    grey: dict[str, Any] = {
+        "photometric": "minisblack",
+        "metadata": {"axes": "ZYX", "PhysicalSizeX": 1e-5, "UUID": "a"},
+    }
     tifffile.imwrite(at("deflated.tif"), stack, compression="zlib", predictor=True, tile=(16, 16), **grey)
     tifffile.imwrite(at("big.tif"), stack, bigtiff=True, ome=True, **grey)
     np.save(at("array.npy"), pixels)
