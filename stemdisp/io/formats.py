@@ -30,6 +30,9 @@ A process that may take less memory reads less, see :func:`largest_bytes`.
 LARGEST_BLOCK = 64 * 2**20
 """Bytes by which a block of pixels may be larger than the array that it is a part of: it is unpacked whole."""
 
+OVERHEAD = 64
+"""Bytes that packing may add to a block, besides half of the block: none adds more."""
+
 LARGEST_RATIO = 1100
 """Largest ratio of pixels to stored bytes: deflate cannot exceed 1032, so more is a damaged or hostile header."""
 
@@ -281,6 +284,30 @@ def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, 
         raise ReadError(
             f"{shown} takes {_gib(size)} GiB; this process may take {_gib(most)} GiB: allow more (--max-memory), or "
             "export a part of it"
+        )
+
+
+def check_packed(path: Path, stored: int, whole: int, blocks: int) -> None:
+    """Refuse blocks of pixels that are larger packed than not: what they unpack to is known only once it is there.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    stored, whole
+        Bytes of all blocks, packed and unpacked.
+    blocks
+        How many there are.
+
+    Raises
+    ------
+    ReadError
+        Where packing would have added more than half, and 64 bytes to each block.
+    """
+    if stored > 1.5 * whole + OVERHEAD * (blocks + 1):
+        raise ReadError(
+            f"{one_line(path.name)}: {stored} packed bytes for pixels of {whole} bytes: they hold something else; "
+            "it is damaged"
         )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReadError
-from .formats import LARGEST_BLOCK, Axis, RawImage, check_size, is_image, largest_bytes, placeholder
+from .formats import LARGEST_BLOCK, Axis, RawImage, check_packed, check_size, is_image, largest_bytes, placeholder
 from .text import one_line
 
 HEAP = b"GCOL\x01\0\0\0"
@@ -221,6 +221,9 @@ def check(path: Path, dataset: Any, where: str) -> None:
     chunk = _chunk_bytes(dataset)
     if chunk > min(dataset.nbytes + LARGEST_BLOCK, largest_bytes()):
         raise ReadError(f"{where} is stored in chunks of {chunk / 2**30:.1f} GiB, larger than itself; it is damaged")
+    if dataset.chunks:
+        chunks = math.prod(-(-n // of) for n, of in zip(dataset.shape, dataset.chunks, strict=True))
+        check_packed(path, stored, chunks * chunk, chunks)
 
 
 def image(

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ReadError
 from . import tif_calibration
 from .detectors import recognise
-from .formats import LARGEST_BLOCK, Axis, RawImage, check_size, is_image, placeholder
+from .formats import LARGEST_BLOCK, Axis, RawImage, check_packed, check_size, is_image, placeholder
 from .text import one_line
 
 MOST_PAGES = 4096
@@ -80,6 +80,9 @@ def _series(path: Path, tif: Any, number: int) -> list[RawImage]:
     if block > series.size * series.dtype.itemsize + LARGEST_BLOCK:
         raise ReadError(f"{one_line(path.name)} is stored in tiles of {block} bytes, larger than itself; it is damaged")
     check_size(path, series.shape, series.dtype.itemsize, path.stat().st_size, compressed=compressed)
+    if compressed:
+        counts = [count for one in series.pages if one is not None for count in one.databytecounts]
+        check_packed(path, sum(counts), block * len(counts), len(counts))
     data = series.asarray(maxworkers=1)
     if detectors and data.ndim == 3:
         return [RawImage(label, data[i], plane, notes=_notes(page)) for i, label in enumerate(labels)]

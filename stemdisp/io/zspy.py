@@ -26,6 +26,7 @@ from .formats import (
     LARGEST_BYTES,
     Axis,
     RawImage,
+    check_packed,
     check_size,
     facts,
     is_image,
@@ -160,8 +161,7 @@ def _pixels(store: _Store, where: str, array: _Array) -> NDArray[Any]:
     for key, _ in array.parts():
         packed[key] = store.member(f"{where}/{key}", size + LONGEST_TEXT)
         stored += len(packed[key] or b"")
-        if stored > whole + LARGEST_BLOCK:
-            raise ReadError(f"{one_line(store.path.name)}: its packed pixels are larger than the image; it is damaged")
+        check_packed(store.path, stored, size * counts, counts)
     check_size(store.path, array.shape, array.dtype.itemsize, stored, compressed=True)
     pixels = np.full(array.shape, array.fill or 0, array.dtype)
     for key, place in array.parts():

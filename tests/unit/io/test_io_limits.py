@@ -143,7 +143,41 @@ class TestHeadersThatLie:
         files = zspy_files(image, (1, 1), "zlib")
         block = bytes(300_000)  # each less than a block may have, all together more than the image
         files |= {name: block for name in files if "/data/" in name and not name.endswith(".zarray")}
-        assert "larger than the image" in refusal(write_zip(tmp_path / "a.zspy", files))
+        assert "hold something else" in refusal(write_zip(tmp_path / "a.zspy", files))
+
+    def test_streams_that_do_not_end_with_the_image(self, tmp_path: Path, image: np.ndarray, refusal: Refusal) -> None:
+        """Some ten thousand bytes for a few hundred pixels, which would unpack to ten million."""
+        packed = zlib.compress(bytes(10**7))
+        path = write_hspy(tmp_path / "a.hspy", ("HAADF", image))
+        with h5py.File(path, "r+") as file:
+            del file["Experiments/HAADF/data"]
+            data = file["Experiments/HAADF"].create_dataset("data", (24, 32), "u2", chunks=(24, 32), compression="gzip")
+            data.id.write_direct_chunk((0, 0), packed)
+        assert "hold something else" in refusal(path)
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, image, compression="zlib", rowsperstrip=24)
+        raw = bytearray(path.read_bytes())
+        (page,) = struct.unpack_from("<L", raw, 4)
+        for i in range(struct.unpack_from("<H", raw, page)[0]):
+            tag = struct.unpack_from("<H", raw, page + 2 + 12 * i)[0]
+            if tag in (273, 279):
+                struct.pack_into("<HLL", raw, page + 4 + 12 * i, 4, 1, len(raw) if tag == 273 else len(packed))
+        path.write_bytes(bytes(raw) + packed)
+        assert "hold something else" in refusal(path)
+
+    def test_noise_that_does_not_pack(self, tmp_path: Path) -> None:
+        noise = np.random.default_rng(0).random((40, 50))
+        path = write_hspy(tmp_path / "a.hspy", ("HAADF", noise))
+        with h5py.File(path, "r+") as file:
+            del file["Experiments/HAADF/data"]
+            file["Experiments/HAADF"].create_dataset(
+                "data", data=noise, chunks=(1, 1), compression="gzip", shuffle=True, fletcher32=True
+            )
+        np.testing.assert_array_equal(read(path).signals["HAADF"].image, noise)
+        for compression, tile in (("zlib", (16, 16)), ("lzma", None)):
+            pixels = (255 * noise).astype(np.uint8)
+            tifffile.imwrite(tmp_path / "a.tif", pixels, compression=compression, tile=tile)
+            np.testing.assert_array_equal(read(tmp_path / "a.tif").signals["HAADF"].image, pixels)
 
     def test_pages_beyond_the_end(self, tmp_path: Path, image: np.ndarray, refusal: Refusal) -> None:
         path = tmp_path / "a.tif"
