@@ -11,7 +11,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,14 @@ import h5py
 import numpy as np
 import tifffile
 from image_files import (
-    hyperspy_signal,
-    ncem_plane,
+    noise,
     write_dm,
     write_emd,
-    write_emi,
     write_folder,
     write_hspy,
     write_mrc,
     write_prz,
+    write_seeds,
     write_ser,
     write_unf,
     write_velox,
@@ -44,61 +42,6 @@ REFUSED, UNCALIBRATED, ANY = ("ReadError",), ("CalibrationError",), ("ReadError"
 Written = Iterator[tuple[Path, tuple[str, ...]]]
 
 SUFFIXES = ("dm3", "dm4", "emd", "hspy", "zspy", "nxs", "npy", "prz", "ser", "emi", "tif", "mrc", "unf")
-
-
-def noise(shape: tuple[int, ...] = (24, 32)) -> np.ndarray:
-    """Pixels in which there is no lattice."""
-    return np.random.default_rng(1).poisson(50, shape).astype(np.uint16)
-
-
-def write_seeds(folder: Path) -> dict[str, Path]:
-    """Small valid files of every format, by name: what is damaged afterwards."""
-    from rsciio import nexus
-
-    pixels, stack = noise(), noise((3, 24, 32))
-    folder.mkdir(parents=True, exist_ok=True)
-    at = folder.joinpath
-    tifffile.imwrite(at("plain.tif"), pixels, imagej=True, resolution=(80, 80), metadata={"unit": "nm"})
-    grey: dict[str, Any] = {
-        "photometric": "minisblack",
-        "metadata": {"axes": "ZYX", "PhysicalSizeX": 1e-5, "UUID": "a"},
-    }
-    tifffile.imwrite(at("deflated.tif"), stack, compression="zlib", predictor=True, tile=(16, 16), **grey)
-    tifffile.imwrite(at("big.tif"), stack, bigtiff=True, ome=True, **grey)
-    np.save(at("array.npy"), pixels)
-    gzip = write_hspy(at("gzip.hspy"), ("ABF", stack))
-    with h5py.File(gzip, "r+") as file:
-        del file["Experiments/ABF/data"]
-        file["Experiments/ABF"].create_dataset("data", data=stack, chunks=(1, 8, 32), compression="gzip")
-    nexus.file_writer(str(at("written.nxs")), hyperspy_signal(pixels))
-    frames = np.moveaxis(stack, 0, 2)
-    emd = {"path": "data/HAADF", "data": pixels, "dims": ncem_plane(pixels, "n_m")}
-    write_emi(at("series.emi"), "STEM")
-    write_ser(at("series_1.ser"), *stack)
-    found: tuple[Path, ...] = (
-        write_dm(at("image.dm3"), ("HAADF", pixels, 10), ("ABF", pixels, 10)),
-        write_dm(at("image.dm4"), ("HAADF", pixels, 10), version=4),
-        write_velox(at("velox.emd"), ("HAADF", frames), ("BF", frames[:, :, :1])),
-        write_emd(at("ncem.emd"), emd),
-        write_hspy(at("plain.hspy"), ("HAADF", pixels)),
-        gzip,
-        write_zip(at("zlib.zspy"), zspy_files(pixels, (24, 32), "zlib")),
-        at("written.nxs"),
-        at("array.npy"),
-        write_prz(at("image.prz"), pixels),
-        write_ser(at("old_1.ser"), pixels, version=0x210),
-        at("series_1.ser"),
-        at("series.emi"),
-        at("plain.tif"),
-        at("deflated.tif"),
-        at("big.tif"),
-        write_mrc(at("frames.mrc"), stack),
-        write_mrc(at("old.mrc"), pixels, extension=np.full(32768, 1e-11, "f4").tobytes()),
-        write_unf(at("picture.unf"), pixels.astype("f4")),
-    )
-    if find_spec("numcodecs") is not None:
-        found += (write_zip(at("blosc.zspy"), zspy_files(pixels, (16, 16), "blosc")),)
-    return {path.name: path for path in found}
 
 
 def _damaged(folder: Path) -> Written:
@@ -200,6 +143,17 @@ def _bombs(folder: Path) -> Written:
         raw = bytearray((folder / "seeds" / "series_1.ser").read_bytes())
         struct.pack_into("<II", raw, raw.index(struct.pack("<II", 32, 24)), nx, ny)
         yield _file(folder, f"bomb{i}_1.ser", bytes(raw)), REFUSED
+        whole = (folder / "seeds" / "image.dm3").read_bytes()
+        for old, new in ((32, nx), (24, ny)):
+            whole = whole.replace(
+                struct.pack(">i", 3) + struct.pack("<i", old), struct.pack(">i", 3) + struct.pack("<i", new)
+            )
+        yield _file(folder, f"bomb{i}.dm3", whole), REFUSED
+        label = struct.pack("<i6hi", 12, *(min(n, 32000) for n in (nx, ny)), (1, 100, 9, 1)[i], 1, 2, 0, 12)
+        yield (
+            _file(folder, f"bomb{i}.unf", label + struct.pack("<i", 128) + bytes(128) + struct.pack("<i", 128)),
+            REFUSED,
+        )
         head = b"{'descr': '<u2', 'fortran_order': False, 'shape': (%d, %d), }" % (ny, nx)
         head = b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head
         yield _file(folder, f"bomb{i}.npy", head + bytes(999)), REFUSED
@@ -315,6 +269,13 @@ def _archives(folder: Path) -> Written:
     yield folder / "bomb.emi", REFUSED
 
 
+def _lie(found: Any, steps: np.ndarray) -> None:
+    """Put positions along an axis that cannot be, in m, where there are some."""
+    if isinstance(found, h5py.Dataset) and found.ndim == 1 and found.shape[0] in (24, 32):
+        found[...] = steps[: found.shape[0]]
+        found.attrs["units"] = "m"
+
+
 def _calibrations(folder: Path) -> Written:
     """Sizes of pixels that cannot be true."""
     lies: tuple[tuple[Any, Any], ...] = (
@@ -333,6 +294,17 @@ def _calibrations(folder: Path) -> Written:
         yield write_mrc(folder / f"lie{i}.mrc", noise(), pixel_A=(size, size)), UNCALIBRATED
         path = write_dm(folder / f"lie{i}.dm3", ("HAADF", noise(), 10), scale=size, unit="m")
         yield path, UNCALIBRATED
+        steps = np.array([i * size if i else 0.0 for i in range(32)])
+        backwards = ANY if size < 0 else UNCALIBRATED  # an axis may count down
+        dims = [("y", "m", steps[:24]), ("x", "m", steps)]
+        yield write_emd(folder / f"lie{i}-ncem.emd", {"path": "a/b", "data": noise(), "dims": dims}), backwards
+        picture = noise().astype("f4")
+        yield write_unf(folder / f"lie{i}.unf", picture, scales=(size, size), unit="m"), UNCALIBRATED
+        path = folder / f"lie{i}.nxs"
+        path.write_bytes((folder / "seeds" / "written.nxs").read_bytes())
+        with h5py.File(path, "r+") as file:
+            file.visititems(lambda _, found, steps=steps: _lie(found, steps))
+        yield path, backwards
     for i, value in enumerate(([], {}, "x", 0, -1, None)):
         calib = {"device.calib": [{"unit": "nm", "value": value}] * 2}
         yield write_prz(folder / f"lie{i}.prz", noise(), **calib), UNCALIBRATED

@@ -6,11 +6,13 @@ import json
 import struct
 import zipfile
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import tifffile
 
 
 def write_hspy(path: Path, *signals: tuple[str, np.ndarray], axes: list[dict[str, Any]] | None = None) -> Path:
@@ -297,3 +299,58 @@ def write_unf(path: Path, data: np.ndarray, *, scales: tuple[float, ...] = (0.01
     metadata = {"General": {"title": "HAADF", "date": "2020-01-01", "time": "12:00:00"}, "Signal": {}}
     semper.file_writer(str(path), {"data": data, "axes": axes, "metadata": metadata, "original_metadata": {}})
     return path
+
+
+def noise(shape: tuple[int, ...] = (24, 32)) -> np.ndarray:
+    """Pixels in which there is no lattice."""
+    return np.random.default_rng(1).poisson(50, shape).astype(np.uint16)
+
+
+def write_seeds(folder: Path) -> dict[str, Path]:
+    """Small valid files of every format, by name: what is damaged afterwards."""
+    from rsciio import nexus
+
+    pixels, stack = noise(), noise((3, 24, 32))
+    folder.mkdir(parents=True, exist_ok=True)
+    at = folder.joinpath
+    tifffile.imwrite(at("plain.tif"), pixels, imagej=True, resolution=(80, 80), metadata={"unit": "nm"})
+    grey: dict[str, Any] = {
+        "photometric": "minisblack",
+        "metadata": {"axes": "ZYX", "PhysicalSizeX": 1e-5, "UUID": "a"},
+    }
+    tifffile.imwrite(at("deflated.tif"), stack, compression="zlib", predictor=True, tile=(16, 16), **grey)
+    tifffile.imwrite(at("big.tif"), stack, bigtiff=True, ome=True, **grey)
+    np.save(at("array.npy"), pixels)
+    gzip = write_hspy(at("gzip.hspy"), ("ABF", stack))
+    with h5py.File(gzip, "r+") as file:
+        del file["Experiments/ABF/data"]
+        file["Experiments/ABF"].create_dataset("data", data=stack, chunks=(1, 8, 32), compression="gzip")
+    nexus.file_writer(str(at("written.nxs")), hyperspy_signal(pixels))
+    frames = np.moveaxis(stack, 0, 2)
+    emd = {"path": "data/HAADF", "data": pixels, "dims": ncem_plane(pixels, "n_m")}
+    write_emi(at("series.emi"), "STEM")
+    write_ser(at("series_1.ser"), *stack)
+    found: tuple[Path, ...] = (
+        write_dm(at("image.dm3"), ("HAADF", pixels, 10), ("ABF", pixels, 10)),
+        write_dm(at("image.dm4"), ("HAADF", pixels, 10), version=4),
+        write_velox(at("velox.emd"), ("HAADF", frames), ("BF", frames[:, :, :1])),
+        write_emd(at("ncem.emd"), emd),
+        write_hspy(at("plain.hspy"), ("HAADF", pixels)),
+        gzip,
+        write_zip(at("zlib.zspy"), zspy_files(pixels, (24, 32), "zlib")),
+        at("written.nxs"),
+        at("array.npy"),
+        write_prz(at("image.prz"), pixels),
+        write_ser(at("old_1.ser"), pixels, version=0x210),
+        at("series_1.ser"),
+        at("series.emi"),
+        at("plain.tif"),
+        at("deflated.tif"),
+        at("big.tif"),
+        write_mrc(at("frames.mrc"), stack),
+        write_mrc(at("old.mrc"), pixels, extension=np.full(32768, 1e-11, "f4").tobytes()),
+        write_unf(at("picture.unf"), pixels.astype("f4")),
+    )
+    if find_spec("numcodecs") is not None:
+        found += (write_zip(at("blosc.zspy"), zspy_files(pixels, (16, 16), "blosc")),)
+    return {path.name: path for path in found}

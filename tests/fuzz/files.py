@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 
-from hostile import write_seeds  # noqa: E402
+from image_files import write_seeds  # noqa: E402
 from reading import IMAGE, MEMORY, REFUSED, UNEXPECTED, WRONG, Case, read_mutated  # noqa: E402
 
 from stemdisp.batch.job import Outcome  # noqa: E402

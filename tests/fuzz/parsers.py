@@ -114,7 +114,7 @@ def _corpus(name: str, folder: Path) -> None:
                     line = f"[{section}]\n{key} = {str(value).lower() if isinstance(value, bool) else repr(value)}\n"
                     (folder / f"{section}-{key}").write_text(line, encoding="utf-8")
         return
-    from hostile import write_seeds
+    from image_files import write_seeds
 
     for path in write_seeds(folder / "seeds").values():
         (folder / path.name).write_bytes(path.read_bytes()[:LONGEST])

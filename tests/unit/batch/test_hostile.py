@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import tifffile
-from hostile import MARK, write_hostile, write_seeds
-from image_files import write_hspy
+from hostile import MARK, write_hostile
+from image_files import write_hspy, write_seeds
 
 import stemdisp
 from stemdisp.batch.job import Options
