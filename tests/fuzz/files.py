@@ -59,7 +59,7 @@ class Fuzz:
         self.slow: set[int] = set()
         self.ended = 0
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
-        self.most = 0.0
+        self.peak = 0
 
     def run(self, cases: list[Case]) -> None:
         """All cases, a few more at a time than there are workers."""
@@ -92,8 +92,8 @@ class Fuzz:
             self._begin(case)
             return
         if error is None:
-            kind, sentence, seconds = future.result().kind, future.result().sentence, future.result().seconds
-            self.most = max(self.most, seconds)
+            found: Any = future.result()
+            kind, sentence, self.peak = found.kind, found.sentence, max(self.peak, found.peak)
         elif isinstance(error, MemoryError):
             kind, sentence = MEMORY, str(error)
         else:
@@ -135,7 +135,7 @@ def main() -> int:
         fuzz.run([Case(sown[number % len(sown)], number, at) for number in range(first, first + files)])
     print(fuzz.table())
     took = f"{files} files in {time.monotonic() - began:.0f} s"
-    print(f"{took}; no process had more than {fuzz.most / 1e9:.2f} GB, {BYTES / 1e9:g} are allowed")
+    print(f"{took}; no process had more than {fuzz.peak / 1e9:.2f} GB, {BYTES / 1e9:g} are allowed")
     return int(any(counts[kind] for counts in fuzz.counts.values() for kind in BAD))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import traceback
@@ -24,6 +25,17 @@ from stemdisp.model.micrograph import Micrograph
 
 IMAGE, REFUSED, MEMORY, WRONG, UNEXPECTED = "image", "refused", "over memory", "wrong", "unexpected"
 """What can come of a file: an image, a typed error, one for want of memory, an image that is none, another error."""
+
+
+for package in ("rsciio", "tifffile"):  # what they say of damaged files would fill the screen
+    logging.getLogger(package).setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Read(Outcome):
+    """What came of a file, in ``kind``, and the most memory in bytes that its process had so far."""
+
+    peak: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ def judge(path: Path) -> tuple[str, str]:
         return UNEXPECTED, "".join(traceback.format_exception(error))
 
 
-def read_mutated(case: Case, tell: Tell) -> Outcome:
+def read_mutated(case: Case, tell: Tell) -> Read:
     """Write a file, read it, and take it away; ``tell`` is told when time begins to count."""
     path = case.folder / f"{os.getpid()}_1{case.seed.suffix}"
     path.write_bytes(case.content())
@@ -78,5 +90,5 @@ def read_mutated(case: Case, tell: Tell) -> Outcome:
     kind, sentence = judge(path)
     path.unlink()
     series.unlink(missing_ok=True)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Outcome(case.seed.name, case.folder, "done", sentence, kind=kind, seconds=float(most))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Read(case.seed.name, case.folder, "done", sentence, kind=kind, peak=peak)
