@@ -17,7 +17,7 @@ PLUGIN := $(VENV)/ready-plugin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo figures test test-plugin plugin check format bench docs soak clean
+.PHONY: help install demo figures test test-plugin plugin check format bench docs soak fuzz clean
 
 help:
 	@echo "make demo     set everything up, analyse all of sample_data, print where the reports are"
@@ -25,6 +25,7 @@ help:
 	@echo "make plugin   install napari and the plugin: then $(BIN)/napari"
 	@echo "make check    lint, format, types"
 	@echo "make format   put the code into the house's format"
+	@echo "make fuzz     read 20000 damaged files (FUZZ_FILES), and fuzz what parses for 60 s each (FUZZ_SECONDS)"
 	@echo "make bench    measure accuracy and speed, write them into README.md"
 	@echo "make docs     the reference of all public names, from their docstrings, in build/docs"
 	@echo "make soak     long trials of batches: 100 kills, 1,000 images (about half an hour)"
@@ -121,6 +122,13 @@ docs: $(READY)
 
 soak: $(READY)
 	$(ONE_THREAD) $(BIN)/python tests/soak/run.py
+
+# Atheris follows what code is reached; where it cannot be installed, that is said and the damaged files are read alone.
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz/files.py
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris || true
+	$(BIN)/python tests/fuzz/parsers.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(BENCH) build dist plugins/napari/dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

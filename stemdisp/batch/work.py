@@ -98,9 +98,11 @@ def fail(
 
 def _standing(job: Job, error: BaseException, stage: str, before: Sequence[Stamp | None]) -> str | None:
     """The key of a job whose image is at fault: its failure stands until something of it changes.  None where another
-    try may end otherwise: for the disk's and the system's errors, and for an input that changed meanwhile."""
+    try may end otherwise: for the disk's and the system's errors, where more memory may be allowed, and for an input
+    that changed meanwhile."""
     systems = getattr(error.__cause__, "errno", None) is not None
-    if stage == WRITE or systems or isinstance(error, ProcessDiedError):
+    memory = isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
+    if stage == WRITE or systems or memory or isinstance(error, ProcessDiedError):
         return None
     with suppress(OSError):
         if not before or list(before) == _stamps(job.image.paths):

@@ -1,4 +1,7 @@
-"""Gatan DigitalMicrograph files (.dm3, .dm4); written with files of GMS 1 to 3 in mind."""
+"""Gatan DigitalMicrograph files (.dm3, .dm4); written with files of GMS 1 to 3 in mind.
+
+RosettaSciIO reads them, tag after tag and value after value; :mod:`dm_tags` looks first whether that comes to an end.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import dm_tags
 from .formats import Axis, RawImage, check_size, facts, is_image, nested, placeholder
 
 WHOLE = -1
@@ -26,6 +30,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     """What the reader finds, pixels still in the file; in memory only where there are colours, which it must load."""
     from rsciio.digitalmicrograph import file_reader
 
+    dm_tags.check(path)
     try:
         return list(file_reader(str(path), lazy=True, chunks=WHOLE))
     except ValueError as error:
@@ -42,7 +47,8 @@ def _image(path: Path, entry: dict[str, Any]) -> RawImage:
     if not is_image(data.shape, data.dtype, axes):
         return placeholder(title, data.shape, data.dtype, axes, facts(look_up))
     check_size(path, data.shape, data.dtype.itemsize, path.stat().st_size)
-    pixels = np.array(data if isinstance(data, np.ndarray) else data.compute(scheduler="synchronous"))
+    # Asked for a scheduler by its name, dask imports its cluster first, which takes seconds.
+    pixels = np.array(data if isinstance(data, np.ndarray) else data.compute(scheduler=data.__dask_scheduler__))
     return RawImage(title, pixels, axes, facts(look_up))
 
 

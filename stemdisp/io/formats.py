@@ -22,14 +22,19 @@ from ..errors import ReadError
 from .text import one_line
 
 LARGEST_BYTES = 4 * 2**30
-"""Largest array that is read, 4 GiB: a 16k x 16k float64 image is half of it; 4-D data sets lie above."""
+"""Largest array that is read, 4 GiB: a 16k x 16k float64 image is half of it; 4-D data sets lie above.
+
+A process that may take less memory reads less, see :func:`largest_bytes`.
+"""
 
 LARGEST_BLOCK = 64 * 2**20
 """Bytes by which a block of pixels may be larger than the array that it is a part of: it is unpacked whole."""
 
+OVERHEAD = 64
+"""Bytes that packing may add to a block, besides half of the block: none adds more."""
+
 LARGEST_RATIO = 1100
 """Largest ratio of pixels to stored bytes: deflate cannot exceed 1032, so more is a damaged or hostile header."""
-
 
 HEAD_BYTES = 1024
 """Bytes of a file by which its format is told: the longest head, that of MRC."""
@@ -196,6 +201,11 @@ def images(path: Path) -> tuple[list[RawImage], str]:
             found: list[RawImage] = import_module(f".{known.module}", __package__).images(path)
     except ReadError:
         raise
+    except MemoryError as error:
+        raise ReadError(
+            f"{one_line(path.name)} asks for more memory than the {_gib(largest_bytes())} GiB there are for one image; "
+            "if it is not damaged, allow more (--max-memory), or export a part of it"
+        ) from error
     except Exception as error:
         cause = one_line(f"{type(error).__name__}: {error}".rstrip(": "))
         raise ReadError(
@@ -228,6 +238,21 @@ def placeholder(
     return RawImage(title, np.broadcast_to(np.zeros((), dtype), tuple(shape)), axes, facts or {})
 
 
+def largest_bytes() -> int:
+    """Most bytes that an array may take: 4 GiB, or what the system lets this process have where that is less."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    except (ImportError, OSError, ValueError):
+        return LARGEST_BYTES
+    return LARGEST_BYTES if limit == resource.RLIM_INFINITY else min(limit, LARGEST_BYTES)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.3g}"
+
+
 def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, compressed: bool = False) -> None:
     """Refuse, before anything is allocated, an array that cannot be in the file or is too large.
 
@@ -245,7 +270,7 @@ def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, 
     Raises
     ------
     ReadError
-        For an empty array, one above 4 GiB, or one larger than the file can hold.
+        For an empty array, one above 4 GiB or above what this process may take, or one larger than the file can hold.
     """
     shape = tuple(int(n) for n in shape)
     size, shown = math.prod(shape) * itemsize, f"{one_line(path.name)}: shape {shape}"
@@ -255,6 +280,35 @@ def check_size(path: Path, shape: Iterable[Any], itemsize: int, stored: int, *, 
         raise ReadError(f"{shown} takes {size / 2**30:.1f} GiB; at most 4 GiB are read: export one image from it")
     if size > stored * (LARGEST_RATIO if compressed else 1):
         raise ReadError(f"{shown} takes {size} bytes but the file has {stored} for it; it is damaged or cut short")
+    if size > (most := largest_bytes()):
+        raise ReadError(
+            f"{shown} takes {_gib(size)} GiB; this process may take {_gib(most)} GiB: allow more (--max-memory), or "
+            "export a part of it"
+        ) from MemoryError(f"{_gib(most)} GiB")
+
+
+def check_packed(path: Path, stored: int, whole: int, blocks: int) -> None:
+    """Refuse blocks of pixels that are larger packed than not: what they unpack to is known only once it is there.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    stored, whole
+        Bytes of all blocks, packed and unpacked.
+    blocks
+        How many there are.
+
+    Raises
+    ------
+    ReadError
+        Where packing would have added more than half, and 64 bytes to each block.
+    """
+    if stored > 1.5 * whole + OVERHEAD * (blocks + 1):
+        raise ReadError(
+            f"{one_line(path.name)}: {stored} packed bytes for pixels of {whole} bytes: they hold something else; "
+            "it is damaged"
+        )
 
 
 FACTS = {

@@ -5,6 +5,7 @@ Links to elsewhere are refused, pixels in other files too; what is read is check
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReadError
-from .formats import LARGEST_BLOCK, LARGEST_BYTES, Axis, RawImage, check_size, is_image, placeholder
+from .formats import LARGEST_BLOCK, Axis, RawImage, check_packed, check_size, is_image, largest_bytes, placeholder
 from .text import one_line
 
 HEAP = b"GCOL\x01\0\0\0"
@@ -33,6 +34,9 @@ DEEPEST = 12
 
 LONGEST_AXIS = 2**20
 """Longest vector of positions along an axis that is read."""
+
+LONGEST_TEXT = 16 * 2**20
+"""Most bytes of a text of fixed length."""
 
 
 def _check_heaps(path: Path) -> None:
@@ -123,14 +127,12 @@ def attribute(group: Any, name: str) -> Any:
 
     The type is looked at first: damaged files hold others, on which the library may crash.
     """
-    import h5py
-
     if group is None or name not in group.attrs:
         return None
     described = group.attrs.get_id(name)
     if described.shape not in ((), (1,)):
         return None
-    if not (described.dtype.kind in "biufS" or h5py.check_string_dtype(described.dtype)):
+    if not _is_plain(described.dtype):
         return None
     return _plain(group.attrs[name])
 
@@ -141,9 +143,45 @@ def single(dataset: Any) -> Any:
 
     if not isinstance(dataset, h5py.Dataset) or dataset.shape not in ((), (1,)):
         return None
-    if not (dataset.dtype.kind in "biufS" or h5py.check_string_dtype(dataset.dtype)):
+    if not _is_plain(dataset.dtype) or not _is_small(dataset) or not _ends_in_file(dataset):
         return None
     return _plain(dataset[()])
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether a type is that of numbers or of texts that are not too long."""
+    import h5py
+
+    known = dtype.kind in "biufS" or bool(h5py.check_string_dtype(dtype))
+    return known and dtype.itemsize <= LONGEST_TEXT
+
+
+def _chunk_bytes(dataset: Any) -> int:
+    """Bytes of the blocks that the library unpacks whole, however few of them are asked for."""
+    return math.prod(dataset.chunks or (0,)) * int(dataset.dtype.itemsize)
+
+
+def _ends_in_file(dataset: Any) -> bool:
+    """Whether a text of any length is no longer than the file: the library makes room for it before it looks.
+
+    Looked at where it stands plainly in the file, as texts do that no program packs.
+    """
+    import h5py
+
+    offset = None
+    if dataset.dtype.kind == "O" and dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS:
+        offset = dataset.id.get_offset()
+    if offset is None:
+        return True
+    path = Path(dataset.file.filename)
+    with path.open("rb") as file:
+        file.seek(offset)
+        return int.from_bytes(file.read(4), "little") <= path.stat().st_size
+
+
+def _is_small(dataset: Any) -> bool:
+    """Whether all of a data set lies in this file, in blocks that cost nothing to unpack."""
+    return not dataset.external and not dataset.is_virtual and _chunk_bytes(dataset) <= LARGEST_BLOCK
 
 
 def text(dataset: Any) -> str | None:
@@ -166,7 +204,7 @@ def step(dataset: Any) -> float | None:
 
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iuf" or dataset.ndim != 1:
         return None
-    if not 2 <= dataset.size <= LONGEST_AXIS or dataset.external or dataset.is_virtual:
+    if not 2 <= dataset.size <= LONGEST_AXIS or not _is_small(dataset):
         return None
     positions = dataset[()].astype(float)
     mean = float(positions[-1] - positions[0]) / (positions.size - 1)
@@ -180,12 +218,12 @@ def check(path: Path, dataset: Any, where: str) -> None:
         raise ReadError(f"{where} keeps its pixels in other files, which are not followed; save it into one file")
     stored = dataset.id.get_storage_size()
     check_size(path, dataset.shape, dataset.dtype.itemsize, stored, compressed=dataset.chunks is not None)
+    chunk = _chunk_bytes(dataset)
+    if chunk > min(dataset.nbytes + LARGEST_BLOCK, largest_bytes()):
+        raise ReadError(f"{where} is stored in chunks of {chunk / 2**30:.1f} GiB, larger than itself; it is damaged")
     if dataset.chunks:
-        chunk = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
-        if chunk > min(dataset.nbytes + LARGEST_BLOCK, LARGEST_BYTES):
-            raise ReadError(
-                f"{where} is stored in chunks of {chunk / 2**30:.1f} GiB, larger than itself; it is damaged"
-            )
+        chunks = math.prod(-(-n // of) for n, of in zip(dataset.shape, dataset.chunks, strict=True))
+        check_packed(path, stored, chunks * chunk, chunks)
 
 
 def image(

@@ -98,7 +98,7 @@ def missing(pixels: NDArray[Any]) -> int:
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+    return " x ".join(map(str, shape)) or "a single value"
 
 
 def _kind(raw: RawImage) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from .. import __version__
 from ..model.analysis import Analysis
 from ..recipe import Recipe
+from .text import one_line
 
 FORMAT = 1
 """Version of the result folder; it grows when an older stemdisp could no longer read it rightly."""
@@ -24,7 +25,9 @@ PACKAGES = ("numpy", "scipy", "scikit-image", "h5py", "rosettasciio", "tifffile"
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file, read in pieces."""
+    """SHA-256 (hex) of a file, read in pieces; raises OSError for what never ends, such as a pipe or a device."""
+    if not path.is_file() and path.exists():
+        raise OSError(f"{one_line(path.name)} is not a regular file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import ReadError
 from . import zipped
-from .formats import LARGEST_BYTES, Axis, RawImage, as_text, check_size, is_image, number, placeholder
+from .formats import Axis, RawImage, as_text, check_size, is_image, largest_bytes, number, placeholder
 from .text import one_line
 
 LONGEST_DESCRIPTION = 64 * 2**20
@@ -27,13 +27,17 @@ FRAMES = ("Index", "ScanY", "ScanX", "PlotIndex")
 OLD = "its description is stored as Python objects, which are not loaded; save it again with Panta Rhei 24.03 or later"
 
 
-def _described(archive: zipfile.ZipFile) -> dict[str, Any] | None:
+def _described(path: Path, archive: zipfile.ZipFile) -> dict[str, Any] | None:
     """The description; None where it is stored as Python objects."""
     written = zipped.member(archive, "meta_data_json.npy", LONGEST_DESCRIPTION)
     if written is None:
         return None
-    text = np.load(io.BytesIO(written), allow_pickle=False)
-    found = json.loads(str(text[()] if text.ndim == 0 else text.reshape(-1)[0]))
+    file = io.BytesIO(written)
+    shape, dtype = _header(path, file)
+    check_size(path, shape, dtype.itemsize, len(written))
+    file.seek(0)
+    text = np.lib.format.read_array(file, allow_pickle=False)
+    found = json.loads(str(text.reshape(-1)[0]))
     found = found[0] if isinstance(found, list) and found else found
     return found if isinstance(found, dict) else {}
 
@@ -56,19 +60,21 @@ def _axes(meta: dict[str, Any], dimensions: int) -> tuple[Axis, ...]:
 
 
 def _header(path: Path, file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array from the head of its .npy file."""
+    """Shape and type of an array from the head of its .npy file.
+
+    Heads of later versions, which records with many names need, can be gigabytes long.
+    """
     version = np.lib.format.read_magic(file)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ReadError(f"{one_line(path.name)}: its array is of version {version} of .npy; 1 and 2 are known")
-    shape, _, dtype = readers[version](file)
+    if version != (1, 0):
+        raise ReadError(f"{one_line(path.name)}: its array is of version {version[0]} of .npy, which no image needs")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     return shape, dtype
 
 
 def images(path: Path) -> list[RawImage]:
     """The image or stack of a file."""
     with zipped.opened(path) as archive:
-        meta = _described(archive)
+        meta = _described(path, archive)
         info = archive.getinfo("data.npy")
         with archive.open(info) as file:
             shape, dtype = _header(path, file)
@@ -79,7 +85,7 @@ def images(path: Path) -> list[RawImage]:
         if not is_image(shape, dtype, axes):
             return [placeholder(title, shape, dtype if not dtype.hasobject else np.bool_, axes, facts)]
         check_size(path, shape, dtype.itemsize, info.compress_size, compressed=info.compress_type != zipfile.ZIP_STORED)
-        if info.file_size > LARGEST_BYTES:
+        if info.file_size > largest_bytes():
             raise ReadError(f"{one_line(path.name)}: its array takes {info.file_size} bytes; it is damaged")
         with archive.open(info) as file:
             data = np.lib.format.read_array(file, allow_pickle=False)

@@ -6,6 +6,7 @@ C. Boothroyd.
 
 from __future__ import annotations
 
+import math
 import mmap
 import re
 import struct
@@ -71,10 +72,11 @@ def _series(path: Path, content: Any) -> _Series:
 
 @dataclass(frozen=True)
 class _Element:
-    """Head of an image: the sizes of a pixel in m, the type of its values and its shape (y, x)."""
+    """Head of an image: the sizes of a pixel in m, None where they are no numbers, the type of its values and its shape
+    (y, x)."""
 
-    x_m: float
-    y_m: float
+    x_m: float | None
+    y_m: float | None
     dtype: np.dtype[Any]
     shape: tuple[int, int]
 
@@ -86,6 +88,7 @@ def _element(path: Path, content: Any, offset: int) -> _Element:
     _, x_m, _, _, y_m, _, kind, nx, ny = ELEMENT.unpack_from(content, offset)
     if kind not in DTYPES:
         raise ReadError(f"{one_line(path.name)}: its pixels are of kind {kind}, which TIA does not have; it is damaged")
+    x_m, y_m = (size if math.isfinite(size) else None for size in (x_m, y_m))  # what is no number equals nothing
     return _Element(x_m, y_m, np.dtype(DTYPES[kind]), (ny, nx))
 
 

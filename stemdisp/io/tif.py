@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from ..errors import ReadError
 from . import tif_calibration
 from .detectors import recognise
-from .formats import Axis, RawImage, check_size, is_image, placeholder
+from .formats import LARGEST_BLOCK, Axis, RawImage, check_packed, check_size, is_image, placeholder
 from .text import one_line
 
 MOST_PAGES = 4096
@@ -26,6 +27,7 @@ def _check_chain(path: Path) -> None:
 
     Raises ReadError for a loop, a page outside the file, or more than 4096 pages.
     """
+    size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(16)
         order = "<" if head[:2] == b"II" else ">"
@@ -38,9 +40,14 @@ def _check_chain(path: Path) -> None:
                 why = "its pages form a loop" if page in seen else f"it has more than {MOST_PAGES} pages"
                 raise ReadError(f"{one_line(path.name)} cannot be read as TIFF: {why}")
             seen.add(page)
-            file.seek(page)
-            (count,) = struct.unpack(order + number, file.read(struct.calcsize(order + number)))
-            file.seek(page + struct.calcsize(order + number) + count * entry)
+            link = page
+            if page < size:
+                file.seek(page)
+                (count,) = struct.unpack(order + number, file.read(struct.calcsize(order + number)))
+                link += struct.calcsize(order + number) + count * entry
+            if link >= size:
+                raise ReadError(f"{one_line(path.name)}: its page {len(seen)} lies beyond its end; it is cut short")
+            file.seek(link)
             (page,) = struct.unpack(order + offset, file.read(struct.calcsize(order + offset)))
 
 
@@ -69,7 +76,13 @@ def _series(path: Path, tif: Any, number: int) -> list[RawImage]:
     if not detectors and not is_image(series.shape, series.dtype, stacked + plane):
         return [placeholder("", series.shape, series.dtype, stacked + plane)]
     compressed = int(page.compression) != 1 or page.bitspersample < 8
+    block = math.prod(page.chunks) * series.dtype.itemsize
+    if block > series.size * series.dtype.itemsize + LARGEST_BLOCK:
+        raise ReadError(f"{one_line(path.name)} is stored in tiles of {block} bytes, larger than itself; it is damaged")
     check_size(path, series.shape, series.dtype.itemsize, path.stat().st_size, compressed=compressed)
+    if compressed:
+        counts = [count for one in series.pages if one is not None for count in one.databytecounts]
+        check_packed(path, sum(counts), block * len(counts), len(counts))
     data = series.asarray(maxworkers=1)
     if detectors and data.ndim == 3:
         return [RawImage(label, data[i], plane, notes=_notes(page)) for i, label in enumerate(labels)]

@@ -21,7 +21,18 @@ from numpy.typing import NDArray
 
 from ..errors import ReadError
 from . import zipped
-from .formats import LARGEST_BLOCK, LARGEST_BYTES, Axis, RawImage, check_size, facts, is_image, placeholder
+from .formats import (
+    LARGEST_BLOCK,
+    LARGEST_BYTES,
+    Axis,
+    RawImage,
+    check_packed,
+    check_size,
+    facts,
+    is_image,
+    largest_bytes,
+    placeholder,
+)
 from .hspy import described_axis
 from .text import one_line
 
@@ -32,7 +43,7 @@ MOST_BLOCKS = 100_000
 """Most blocks that an array may be cut into."""
 
 BLOSC_HEADER = 16
-"""Bytes before a block packed by Blosc; the second four of them are its size when unpacked."""
+"""Bytes before a block packed by Blosc; the second four of them are its size unpacked, the last four packed."""
 
 Member = Callable[[str, int], bytes | None]
 """What a file inside has, by its name and the most bytes it may have; None where there is none."""
@@ -122,7 +133,8 @@ def _unpacked(store: _Store, packed: bytes, array: _Array, size: int) -> bytes:
     elif array.codec is None:
         found = packed
     elif array.codec == "blosc":
-        if int.from_bytes(packed[4:8], "little") != size or len(packed) < BLOSC_HEADER:
+        said, stored = (int.from_bytes(packed[i : i + 4], "little") for i in (4, 12))
+        if len(packed) < BLOSC_HEADER or stored != len(packed) or said != size:  # Blosc would read beyond its end
             raise ReadError(f"{shown}: a block of pixels does not have the {size} bytes it should; it is damaged")
         try:
             from numcodecs import Blosc
@@ -141,12 +153,15 @@ def _pixels(store: _Store, where: str, array: _Array) -> NDArray[Any]:
     check_size(store.path, array.shape, array.dtype.itemsize, LARGEST_BYTES)
     size, whole = (math.prod(shape) * array.dtype.itemsize for shape in (array.blocks, array.shape))
     counts = math.prod(-(-n // block) for n, block in zip(array.shape, array.blocks, strict=True))
-    if size > min(whole + LARGEST_BLOCK, LARGEST_BYTES) or counts > MOST_BLOCKS:
+    if size > min(whole + LARGEST_BLOCK, largest_bytes()) or counts > MOST_BLOCKS:
         raise ReadError(
             f"{one_line(store.path.name)}: {counts} blocks of {size} bytes are none of an image; it is damaged"
         )
-    packed = {key: store.member(f"{where}/{key}", size + LONGEST_TEXT) for key, _ in array.parts()}
-    stored = sum(len(block) for block in packed.values() if block is not None)
+    packed, stored = {}, 0
+    for key, _ in array.parts():
+        packed[key] = store.member(f"{where}/{key}", size + LONGEST_TEXT)
+        stored += len(packed[key] or b"")
+        check_packed(store.path, stored, size * counts, counts)
     check_size(store.path, array.shape, array.dtype.itemsize, stored, compressed=True)
     pixels = np.full(array.shape, array.fill or 0, array.dtype)
     for key, place in array.parts():

@@ -8,25 +8,20 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from image_files import PRZ_CALIBRATION, write_folder, write_prz, write_zip, zspy_files
 
 from stemdisp.errors import ReadError
 from stemdisp.io import formats, zipped
 from stemdisp.io.read import read
 
-CALIBRATED = [{"unit": "nm", "offset": 0.0, "value": 0.01}, {"unit": "nm", "offset": 0.0, "value": 0.02}]
-
-
-def write_prz(path: Path, data: np.ndarray, **described: Any) -> Path:
-    """A file of Panta Rhei 24.03 or later."""
-    said = {"device.calib": CALIBRATED, "repo_id": "HAADF.7", "electron_gun.voltage": 200000} | described
-    with path.open("wb") as file:
-        np.savez_compressed(file, data=data, meta_data_json=np.array(json.dumps([said])), file_format_version=3)
-    return path
+NEEDS_BLOSC = pytest.mark.skipif(find_spec("numcodecs") is None, reason="numcodecs is not installed")
+BLOSC = pytest.param("blosc", marks=NEEDS_BLOSC)
 
 
 class TestPantaRhei:
@@ -40,7 +35,7 @@ class TestPantaRhei:
 
     def test_agrees_with_rosettasciio(self, tmp_path: Path, image: np.ndarray) -> None:
         prz = pytest.importorskip("rsciio.pantarhei")
-        said: dict[str, Any] = {"type": "Stack", "device.calib": [*CALIBRATED, {"offset": 0, "value": 1}]}
+        said: dict[str, Any] = {"type": "Stack", "device.calib": [*PRZ_CALIBRATION, {"offset": 0, "value": 1}]}
         path = write_prz(tmp_path / "a.prz", np.stack([image, image + 1]), **said)
         (theirs,), ((ours,), _) = prz.file_reader(path), formats.images(path)
         np.testing.assert_array_equal(ours.data, theirs["data"])
@@ -48,17 +43,17 @@ class TestPantaRhei:
         assert [axis["navigate"] for axis in theirs["axes"]] == [axis.navigate for axis in ours.axes]
 
     def test_stack_binned(self, tmp_path: Path, image: np.ndarray) -> None:
-        calibrated = [one | {"pixel_factor": 2} for one in CALIBRATED]
+        calibrated = [one | {"pixel_factor": 2} for one in PRZ_CALIBRATION]
         found = read(write_prz(tmp_path / "a.prz", np.stack([image, image + 2]), **{"device.calib": calibrated}))
         assert found.frames == 2 and found.pixel_size is not None
         np.testing.assert_allclose(found.pixel_size.xy_pm, [20, 40])
 
     def test_spectra_and_patterns(self, tmp_path: Path, image: np.ndarray, refusal: Callable[[Path], str]) -> None:
-        calibrated = [{"unit": "eV", "offset": 0, "value": 1}, *CALIBRATED]
+        calibrated = [{"unit": "eV", "offset": 0, "value": 1}, *PRZ_CALIBRATION]
         kinds = ["Energy", "ScanX", "ScanY"]
         said = {"device.calib": calibrated, "content.types": kinds}
         assert "spectr" in refusal(write_prz(tmp_path / "a.prz", np.stack([image, image]), **said))
-        reciprocal = [one | {"unit": "1/nm"} for one in CALIBRATED]
+        reciprocal = [one | {"unit": "1/nm"} for one in PRZ_CALIBRATION]
         assert "diffraction" in refusal(write_prz(tmp_path / "a.prz", image, **{"device.calib": reciprocal}))
 
     def test_python_objects_are_never_loaded(self, tmp_path: Path, image: np.ndarray) -> None:
@@ -102,49 +97,6 @@ class TestPantaRhei:
         assert "files" in refusal(tmp_path / "a.npz")
 
 
-def _zspy(data: np.ndarray, blocks: tuple[int, ...], pack: str | None, **array: Any) -> dict[str, bytes]:
-    """The files of a .zspy with one signal."""
-    if pack == "blosc":
-        packer = pytest.importorskip("numcodecs").Blosc(cname="zstd", clevel=1, shuffle=1)
-        codec, packed = packer.get_config(), packer.encode
-    else:
-        codec = None if pack is None else {"id": pack}
-        packed = zlib.compress if pack else bytes
-    described = {
-        "zarr_format": 2, "shape": data.shape, "chunks": blocks, "dtype": data.dtype.str, "order": "C",
-        "compressor": codec, "filters": None, "fill_value": 0, "dimension_separator": "/",
-    } | array  # fmt: skip
-    base = "Experiments/HAADF"
-    files: dict[str, Any] = {
-        ".zgroup": {"zarr_format": 2},
-        f"{base}/data/.zarray": described,
-        f"{base}/metadata/General/.zattrs": {"title": "HAADF", "date": "2020-01-01"},
-    }
-    for i, (name, scale) in enumerate((("z", 1.0), ("y", 0.02), ("x", 0.01))[3 - data.ndim :]):
-        files[f"{base}/axis-{i}/.zattrs"] = {"name": name, "scale": scale, "units": "nm", "navigate": name == "z"}
-    written = {name: json.dumps(said).encode() for name, said in files.items()}
-    for index in np.ndindex(*(-(-n // block) for n, block in zip(data.shape, blocks, strict=True))):
-        block = np.zeros(blocks, data.dtype)
-        part = data[tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, blocks, strict=True))]
-        block[tuple(slice(n) for n in part.shape)] = part
-        written[f"{base}/data/" + "/".join(map(str, index))] = bytes(packed(block.tobytes()))
-    return written
-
-
-def write_folder(path: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return path
-
-
-def write_zip(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
 def refused(path: Path) -> str:
     with pytest.raises(ReadError) as caught:
         formats.images(path)
@@ -154,9 +106,9 @@ def refused(path: Path) -> str:
 
 class TestZspy:
     @pytest.mark.parametrize("write", [write_folder, write_zip])
-    @pytest.mark.parametrize("pack", ["blosc", "zlib", "gzip", None])
+    @pytest.mark.parametrize("pack", [BLOSC, "zlib", "gzip", None])
     def test_image(self, tmp_path: Path, image: np.ndarray, write: Any, pack: str | None) -> None:
-        path = write(tmp_path / "a.zspy", _zspy(image, (10, 20), pack))
+        path = write(tmp_path / "a.zspy", zspy_files(image, (10, 20), pack))
         (one,), reader = formats.images(path)
         np.testing.assert_array_equal(one.data, image)
         assert (one.title, reader) == ("HAADF", "HyperSpy zspy")
@@ -167,22 +119,23 @@ class TestZspy:
         assert one.facts == {"date": "2020-01-01"}
 
     def test_zip_is_read_like_any_file(self, tmp_path: Path, image: np.ndarray) -> None:
-        found = read(write_zip(tmp_path / "a.zspy", _zspy(np.stack([image, image + 2]), (1, 24, 32), "zlib")))
+        found = read(write_zip(tmp_path / "a.zspy", zspy_files(np.stack([image, image + 2]), (1, 24, 32), "zlib")))
         assert found.frames == 2 and found.pixel_size is not None
 
     def test_missing_blocks_have_the_fill_value(self, tmp_path: Path, image: np.ndarray) -> None:
-        files = _zspy(image, (12, 32), None, fill_value=7)
+        files = zspy_files(image, (12, 32), None, fill_value=7)
         del files["Experiments/HAADF/data/1/0"]
         (one,), _ = formats.images(write_folder(tmp_path / "a.zspy", files))
         np.testing.assert_array_equal(one.data[12:], 7)
 
     def test_four_dimensions_take_no_memory(self, tmp_path: Path) -> None:
-        files = _zspy(np.zeros((1, 1, 8, 8)), (1, 1, 8, 8), None, shape=(999, 999, 999, 999))
+        files = zspy_files(np.zeros((1, 1, 8, 8)), (1, 1, 8, 8), None, shape=(999, 999, 999, 999))
         (one,), _ = formats.images(write_folder(tmp_path / "a.zspy", files))
         assert one.data.strides == (0, 0, 0, 0)
 
+    @NEEDS_BLOSC
     def test_without_numcodecs(self, tmp_path: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = write_folder(tmp_path / "a.zspy", _zspy(image, (24, 32), "blosc"))
+        path = write_folder(tmp_path / "a.zspy", zspy_files(image, (24, 32), "blosc"))
         monkeypatch.setitem(sys.modules, "numcodecs", None)
         assert 'pip install "stemdisp[zspy]"' in refused(path)
 
@@ -203,16 +156,16 @@ class TestZspy:
         ],
     )
     def test_headers_that_lie(self, tmp_path: Path, image: np.ndarray, array: dict[str, Any], words: str) -> None:
-        path = write_folder(tmp_path / "a.zspy", _zspy(image, (24, 32), None, **array))
+        path = write_folder(tmp_path / "a.zspy", zspy_files(image, (24, 32), None, **array))
         if array == {"dtype": "|O"}:
             (one,), _ = formats.images(path)
             assert one.data.strides == (0, 0)
         else:
             assert words in refused(path)
 
-    @pytest.mark.parametrize("pack", ["blosc", "zlib", None])
+    @pytest.mark.parametrize("pack", [BLOSC, "zlib", None])
     def test_blocks_that_lie(self, tmp_path: Path, image: np.ndarray, pack: str | None) -> None:
-        files = _zspy(image, (24, 32), pack)
+        files = zspy_files(image, (24, 32), pack)
         block = files["Experiments/HAADF/data/0/0"]
         for bad in (block[:-20], b"", block[:8]):
             files["Experiments/HAADF/data/0/0"] = bad
@@ -221,15 +174,16 @@ class TestZspy:
         refused(write_folder(tmp_path / "a.zspy", files))
 
     def test_links_out_of_the_folder(self, tmp_path: Path, image: np.ndarray) -> None:
-        path = write_folder(tmp_path / "a.zspy", _zspy(image, (24, 32), None))
+        path = write_folder(tmp_path / "a.zspy", zspy_files(image, (24, 32), None))
         (tmp_path / "secret").write_bytes(image.tobytes())
         block = path / "Experiments/HAADF/data/0/0"
         block.unlink()
         block.symlink_to(tmp_path / "secret")
         assert "link to elsewhere" in refused(path)
 
+    @NEEDS_BLOSC
     def test_damage(self, tmp_path: Path, image: np.ndarray, damaged: Callable[..., int]) -> None:
-        assert damaged(write_zip(tmp_path / "a.zspy", _zspy(image, (24, 32), "blosc"))) > 40
+        assert damaged(write_zip(tmp_path / "a.zspy", zspy_files(image, (24, 32), "blosc"))) > 40
 
     def test_empty(self, tmp_path: Path) -> None:
         assert "no image" in refused(write_folder(tmp_path / "a.zspy", {".zgroup": b"{}"}))

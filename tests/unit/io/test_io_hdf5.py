@@ -4,54 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from image_files import hyperspy_signal, ncem_plane, write_emd
 
 from stemdisp.io import formats
 from stemdisp.io.read import read
-
-
-def signal(data: np.ndarray, title: str = "HAADF", units: str = "nm", **more: Any) -> dict[str, Any]:
-    """What RosettaSciIO writes: a signal as HyperSpy hands it over, 0.02 high and 0.01 wide."""
-    names = ("z", "y", "x")[3 - data.ndim :]
-    axes = [
-        {
-            "_type": "UniformDataAxis",
-            "name": name,
-            "units": units,
-            "scale": {"z": 1.0, "y": 0.02, "x": 0.01}[name],
-            "offset": 0.5,
-            "size": size,
-            "navigate": name == "z",
-        }
-        for name, size in zip(names, data.shape, strict=True)
-    ]
-    metadata = {"General": {"title": title, "date": "2020-01-01"}, "Signal": {"signal_type": ""}}
-    return {"data": data, "axes": axes, "metadata": metadata, "original_metadata": {}} | more
-
-
-def write_emd(path: Path, *groups: dict[str, Any], version: str = "0.2") -> Path:
-    """An NCEM file: each group is {path, data, dims: [(name, unit, positions)], kind, first}."""
-    with h5py.File(path, "w") as file:
-        major, minor = version.split(".")
-        file.attrs["version_major"], file.attrs["version_minor"] = int(major), int(minor)
-        for said in groups:
-            group = file.create_group(said["path"])
-            group.attrs["emd_group_type"] = said.get("kind", 1)
-            group["data"] = said["data"]
-            for i, (name, unit, positions) in enumerate(said["dims"], said.get("first", 1)):
-                group[f"dim{i}"] = positions
-                group[f"dim{i}"].attrs["name"] = np.bytes_(name)
-                group[f"dim{i}"].attrs["units"] = np.bytes_(unit)
-    return path
-
-
-def plane(data: np.ndarray, unit: str, x: float = 0.01, y: float = 0.02, names: str = "YX") -> list[Any]:
-    ny, nx = data.shape[-2:]
-    return [(names[0], unit, np.arange(ny) * y), (names[1], unit, np.arange(nx) * x)]
 
 
 class TestNCEM:
@@ -59,7 +19,7 @@ class TestNCEM:
         ("unit", "pm"), [("n_m", 1e3), ("[n_m]", 1e3), ("u_m", 1e6), ("[u_m]", 1e6), ("Ang", 100), ("[A]", 100)]
     )
     def test_units(self, tmp_path: Path, image: np.ndarray, unit: str, pm: float) -> None:
-        dims = plane(image, unit, 10 / pm, 20 / pm)
+        dims = ncem_plane(image, unit, 10 / pm, 20 / pm)
         path = write_emd(tmp_path / "a.emd", {"path": "data/HAADF", "data": image, "dims": dims})
         found = read(path)
         np.testing.assert_array_equal(found.signals["HAADF"].image, image)
@@ -70,7 +30,7 @@ class TestNCEM:
     def test_written_by_rosettasciio(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         emd = pytest.importorskip("rsciio.emd")
         data = np.random.default_rng(0).random(shape).astype(np.float32)
-        emd.file_writer(str(tmp_path / "a.emd"), signal(data))
+        emd.file_writer(str(tmp_path / "a.emd"), hyperspy_signal(data))
         found = read(tmp_path / "a.emd")
         np.testing.assert_allclose(found.signals["HAADF"].image, data.reshape(-1, 24, 32).mean(axis=0), rtol=1e-6)
         assert found.frames == data.size // (24 * 32)
@@ -78,7 +38,7 @@ class TestNCEM:
         np.testing.assert_allclose(found.pixel_size.xy_pm, [10, 20])
 
     def test_x_first_is_turned_over(self, tmp_path: Path, image: np.ndarray) -> None:
-        dims = plane(image, "n_m")[::-1]
+        dims = ncem_plane(image, "n_m")[::-1]
         path = write_emd(tmp_path / "a.emd", {"path": "data/a", "data": image.T, "dims": dims})
         np.testing.assert_array_equal(read(path).signals["HAADF"].image, image)
 
@@ -92,7 +52,7 @@ class TestNCEM:
 
     def test_stack(self, tmp_path: Path, image: np.ndarray) -> None:
         frames = np.stack([image, image + 2])
-        dims = [("time", "[s]", [0.0, 1.0]), *plane(image, "[n_m]")]
+        dims = [("time", "[s]", [0.0, 1.0]), *ncem_plane(image, "[n_m]")]
         path = write_emd(tmp_path / "a.emd", {"path": "data/ABF", "data": frames, "dims": dims})
         found = read(path)
         assert found.frames == 2 and list(found.signals) == ["ABF"]
@@ -128,7 +88,7 @@ class TestNCEM:
         assert "4 dimension" in refusal(path)
 
     def test_damage(self, tmp_path: Path, image: np.ndarray, damaged: Callable[..., int]) -> None:
-        said = {"path": "data/HAADF", "data": image, "dims": plane(image, "n_m")}
+        said = {"path": "data/HAADF", "data": image, "dims": ncem_plane(image, "n_m")}
         assert damaged(write_emd(tmp_path / "a.emd", said)) > 20
 
     def test_real_file(self, real_file: Callable[[str], Path]) -> None:
@@ -150,7 +110,7 @@ class TestNeXus:
     def test_written_by_hyperspy(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         nexus = pytest.importorskip("rsciio.nexus")
         data = np.random.default_rng(0).random(shape)
-        nexus.file_writer(str(tmp_path / "a.nxs"), [signal(data, "HAADF"), signal(data + 1, "ABF")])
+        nexus.file_writer(str(tmp_path / "a.nxs"), [hyperspy_signal(data, "HAADF"), hyperspy_signal(data + 1, "ABF")])
         found = read(tmp_path / "a.nxs")
         assert list(found.signals) == ["HAADF", "ABF"]
         np.testing.assert_allclose(found.signals["HAADF"].image, data.reshape(-1, 24, 32).mean(axis=0))
@@ -191,7 +151,7 @@ class TestNeXus:
 
     def test_damage(self, tmp_path: Path, damaged: Callable[..., int]) -> None:
         nexus = pytest.importorskip("rsciio.nexus")
-        nexus.file_writer(str(tmp_path / "a.nxs"), signal(np.random.default_rng(0).random((24, 32))))
+        nexus.file_writer(str(tmp_path / "a.nxs"), hyperspy_signal(np.random.default_rng(0).random((24, 32))))
         assert damaged(tmp_path / "a.nxs") > 20
 
 
@@ -202,7 +162,7 @@ class TestAnyHDF5:
         assert "holds counts" in refusal(tmp_path / "a.h5")
 
     def test_groups_in_a_ring(self, tmp_path: Path, image: np.ndarray) -> None:
-        path = write_emd(tmp_path / "a.emd", {"path": "a/b", "data": image, "dims": plane(image, "n_m")})
+        path = write_emd(tmp_path / "a.emd", {"path": "a/b", "data": image, "dims": ncem_plane(image, "n_m")})
         with h5py.File(path, "r+") as file:
             file["a/b/again"] = file["a"]
             file["a/soft"] = h5py.SoftLink("/a/soft")

@@ -8,36 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import write_mrc
 
 from stemdisp.io import formats
 from stemdisp.io.read import read
-
-MODES = {"i1": 0, "i2": 1, "f4": 2, "c8": 4, "u2": 6, "f2": 12}
-
-
-def write_mrc(
-    path: Path,
-    data: np.ndarray,
-    pixel_A: tuple[float, float] = (0.1, 0.2),
-    order: str = "<",
-    mode: int | None = None,
-    space_group: int = 0,
-    extension: bytes = b"",
-    mark: bytes = b"MAP ",
-) -> Path:
-    """An MRC file of an image or of frames (n, y, x)."""
-    sizes = data.shape[::-1] if data.ndim == 3 else (*data.shape[::-1], 1)
-    head = bytearray(1024)
-    mode = MODES[data.dtype.str[1:]] if mode is None else mode
-    struct.pack_into(f"{order}10i", head, 0, *sizes, mode, 0, 0, 0, *sizes)
-    struct.pack_into(f"{order}6f", head, 40, sizes[0] * pixel_A[0], sizes[1] * pixel_A[1], 1, 90, 90, 90)
-    struct.pack_into(
-        f"{order}3i3f2i", head, 64, 1, 2, 3, data.min().real, data.max().real, 0, space_group, len(extension)
-    )
-    head[208:216] = mark + (b"\x44\x44\0\0" if order == "<" else b"\x11\x11\0\0")
-    stored = data.astype(data.dtype.newbyteorder(order))
-    path.write_bytes(bytes(head) + extension + stored.tobytes())
-    return path
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from image_files import write_dm, write_hspy
 
 from stemdisp.errors import CalibrationError, ReadError
 from stemdisp.io.read import read
@@ -30,56 +31,6 @@ def needs(name: str) -> Path:
 @pytest.fixture
 def image() -> np.ndarray:
     return np.random.default_rng(1).poisson(50, (24, 32)).astype(np.uint16)
-
-
-def write_hspy(path: Path, *signals: tuple[str, np.ndarray], axes: list[dict[str, Any]] | None = None) -> Path:
-    """A HyperSpy file with the given (title, data)."""
-    with h5py.File(path, "w") as file:
-        file.attrs["file_format_version"] = "3.3"
-        for title, data in signals:
-            group = file.create_group(f"Experiments/{title or '__unnamed__'}")
-            group["data"] = data
-            group.create_group("original_metadata")
-            general = group.create_group("metadata/General")
-            general.attrs["title"] = title
-            given = axes or [{"navigate": i < data.ndim - 2} for i in range(data.ndim)]
-            for i, described in enumerate(given):
-                axis = group.create_group(f"axis-{i}")
-                for name, value in ({"scale": 0.01, "units": "nm", "offset": 0.0} | described).items():
-                    axis.attrs[name] = value
-    return path
-
-
-def _tag(name: str, content: Any) -> bytes:
-    """A tag of a DM3 file: a dict is a group, an array or text an array of numbers, a number a number."""
-    head = struct.pack(">h", len(name)) + name.encode()
-    if isinstance(content, dict):
-        tags = b"".join(_tag(key.strip("0123456789"), value) for key, value in content.items())
-        return b"\x14" + head + struct.pack(">bbi", 0, 0, len(content)) + tags
-    codes = {"h": 2, "i": 3, "H": 4, "I": 5, "f": 6, "d": 7, "b": 9, "B": 10}
-    if isinstance(content, (int, float)):
-        code, form = (7, "<d") if isinstance(content, float) else (3, "<i")
-        return b"\x15" + head + b"%%%%" + struct.pack(">ii", 1, code) + struct.pack(form, content)
-    array = np.array([ord(letter) for letter in content], "<u2") if isinstance(content, str) else content
-    code = codes[array.dtype.char]
-    return b"\x15" + head + b"%%%%" + struct.pack(">iiii", 3, 20, code, array.size) + array.tobytes()
-
-
-def write_dm3(path: Path, *images: tuple[str, np.ndarray, int], unit: str = "nm", scale: float = 0.01) -> Path:
-    """A DM3 file with the given (title, data, DigitalMicrograph's number of the data type)."""
-    entries = {}
-    for i, (title, data, kind) in enumerate(images):
-        axes = {f"{j}": {"Origin": 0.0, "Scale": scale, "Units": unit} for j in range(data.ndim)}
-        content = {
-            "Calibrations": {"Brightness": {"Origin": 0.0, "Scale": 1.0, "Units": "e-"}, "Dimension": axes},
-            "Data": data.ravel(),
-            "DataType": kind,
-            "Dimensions": {f"{j}": int(n) for j, n in enumerate(data.shape[::-1])},
-        }
-        entries[f"{i}"] = {"ImageData": content, "ImageTags": {}, "Name": title}
-    tags = _tag("ImageList", entries)
-    path.write_bytes(struct.pack(">iiibbi", 3, len(tags), 1, 0, 0, 1) + tags + bytes(8))
-    return path
 
 
 def refusal(*sources: Any, **given: Any) -> str:
@@ -393,7 +344,7 @@ class TestHyperSpy:
 
 class TestDigitalMicrograph:
     def test_image(self, tmp_path: Path, image: np.ndarray) -> None:
-        found = read(write_dm3(tmp_path / "a.dm3", ("ABF 3", image, 10)))
+        found = read(write_dm(tmp_path / "a.dm3", ("ABF 3", image, 10)))
         assert list(found.signals) == ["ABF"]
         np.testing.assert_array_equal(found.signals["ABF"].image, image)
         assert found.pixel_size is not None and found.pixel_size.x_pm == pytest.approx(10)
@@ -401,7 +352,7 @@ class TestDigitalMicrograph:
 
     def test_two_images_and_frames(self, tmp_path: Path) -> None:
         frames = np.random.default_rng(0).random((4, 16, 20)).astype(np.float32)
-        path = write_dm3(tmp_path / "a.dm3", ("HAADF", frames, 2), ("ABF", 1 - frames, 2), unit="\u00c5", scale=0.08)
+        path = write_dm(tmp_path / "a.dm3", ("HAADF", frames, 2), ("ABF", 1 - frames, 2), unit="\u00c5", scale=0.08)
         found = read(path)
         assert list(found.signals) == ["HAADF", "ABF"]
         assert found.frames == 4
@@ -409,25 +360,25 @@ class TestDigitalMicrograph:
         assert found.pixel_size is not None and found.pixel_size.y_pm == pytest.approx(8)
 
     def test_without_unit(self, tmp_path: Path, image: np.ndarray) -> None:
-        found = read(write_dm3(tmp_path / "a.dm3", ("HAADF", image, 10), unit="", scale=1.0))
+        found = read(write_dm(tmp_path / "a.dm3", ("HAADF", image, 10), unit="", scale=1.0))
         assert found.pixel_size is None
 
     def test_file_name_goes_before_the_title_of_a_lone_image(self, tmp_path: Path, image: np.ndarray) -> None:
-        assert list(read(write_dm3(tmp_path / "x_ABF.dm3", ("HAADF", image, 10))).signals) == ["ABF"]
+        assert list(read(write_dm(tmp_path / "x_ABF.dm3", ("HAADF", image, 10))).signals) == ["ABF"]
 
     def test_no_images(self, tmp_path: Path) -> None:
-        assert "true and false" in refusal(write_dm3(tmp_path / "a.dm3", ("HAADF", np.zeros((16, 16), np.uint8), 14)))
-        assert "dimension" in refusal(write_dm3(tmp_path / "a.dm3", ("HAADF", np.zeros(64, np.float32), 2)))
-        assert "no image" in refusal(write_dm3(tmp_path / "a.dm3"))
+        assert "true and false" in refusal(write_dm(tmp_path / "a.dm3", ("HAADF", np.zeros((16, 16), np.uint8), 14)))
+        assert "dimension" in refusal(write_dm(tmp_path / "a.dm3", ("HAADF", np.zeros(64, np.float32), 2)))
+        assert "no image" in refusal(write_dm(tmp_path / "a.dm3"))
 
     def test_cut_short_everywhere(self, tmp_path: Path, image: np.ndarray) -> None:
-        raw = write_dm3(tmp_path / "a.dm3", ("HAADF", image, 10)).read_bytes()
+        raw = write_dm(tmp_path / "a.dm3", ("HAADF", image, 10)).read_bytes()
         for length in range(12, len(raw) - 40, 97):
             (tmp_path / "b.dm3").write_bytes(raw[:length])
             refusal(tmp_path / "b.dm3")
 
     def test_bits_flipped(self, tmp_path: Path, image: np.ndarray) -> None:
-        raw = write_dm3(tmp_path / "a.dm3", ("HAADF", image, 10)).read_bytes()
+        raw = write_dm(tmp_path / "a.dm3", ("HAADF", image, 10)).read_bytes()
         rng = np.random.default_rng(5)
         for _ in range(150):
             bad = bytearray(raw)

@@ -5,25 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from image_files import write_unf
 
 from stemdisp.io import formats
 from stemdisp.io.read import read
-
-
-def write_unf(path: Path, data: np.ndarray, *, scales: tuple[float, ...] = (0.01, 0.02), unit: str = "nm") -> Path:
-    """A picture as RosettaSciIO writes it, which counts x first."""
-    semper = pytest.importorskip("rsciio.semper")
-    axes: list[dict[str, Any]] = [
-        {"name": name, "scale": scale, "offset": 0.0, "units": unit, "navigate": False}
-        for name, scale in zip("xyz", (*scales, 1.0), strict=True)
-    ]
-    metadata = {"General": {"title": "HAADF", "date": "2020-01-01", "time": "12:00:00"}, "Signal": {}}
-    semper.file_writer(str(path), {"data": data, "axes": axes, "metadata": metadata, "original_metadata": {}})
-    return path
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "f4", "i4"])

@@ -8,54 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import write_emi, write_ser
 
 from stemdisp.io import formats
 from stemdisp.io.read import read
-
-KINDS = {np.dtype("u1"): 1, np.dtype("u2"): 2, np.dtype("i4"): 6, np.dtype("f4"): 7, np.dtype("c8"): 9}
-
-
-def write_ser(
-    path: Path,
-    *frames: np.ndarray,
-    pixel_m: tuple[float, float] = (1e-11, 2e-11),
-    version: int = 0x220,
-    dimensions: tuple[tuple[int, str], ...] | None = None,
-    kind: int = 0x4122,
-) -> Path:
-    """A series of images of one shape; rows are stored from the lowest up."""
-    form = "Q" if version >= 0x211 else "I"
-    dimensions = ((len(frames), ""),) if dimensions is None else dimensions
-    described = b"".join(
-        struct.pack("<IddI", size, 0.0, 1.0, 0) + struct.pack("<I6sI", 6, b"Number", len(unit)) + unit.encode()
-        for size, unit in dimensions
-    )
-    start = 26 + struct.calcsize(form) + len(described)
-    place, blocks, offsets, tags = start + 2 * len(frames) * struct.calcsize(form), b"", [], []
-    for frame in frames:
-        head = struct.pack("<ddIddI", 0.0, pixel_m[0], 0, 0.0, pixel_m[1], 0)
-        head += struct.pack("<HII", KINDS[frame.dtype], frame.shape[1], frame.shape[0])
-        offsets.append(place + len(blocks))
-        blocks += head + frame[::-1].tobytes()
-        tags.append(place + len(blocks))
-        blocks += struct.pack("<HHI", 0x4152, 0, 1596041391)
-    head = struct.pack("<HHHIIII", 0x4949, 0x0197, version, kind, 0x4152, len(frames), len(frames))
-    head += struct.pack(f"<{form}I", start, len(dimensions))
-    path.write_bytes(head + described + struct.pack(f"<{2 * len(frames)}{form}", *offsets, *tags) + blocks)
-    return path
-
-
-def write_emi(path: Path, *modes: str, camera: str = "") -> Path:
-    """A document that says what was done for each series."""
-    objects = "".join(
-        "<ObjectInfo><AcquireDate>Wed Jul 29 16:49:51 2020</AcquireDate><ExperimentalDescription><Root>"
-        "<Data><Label>High tension</Label><Value>300</Value><Unit>kV</Unit></Data>"
-        f"<Data><Label>Mode</Label><Value>{mode}</Value><Unit></Unit></Data></Root></ExperimentalDescription>"
-        f"<AcquireInfo><CameraNamePath>{camera}</CameraNamePath></AcquireInfo></ObjectInfo>"
-        for mode in modes
-    )
-    path.write_bytes(b"JK\0\2\0\0\0\0\4M\1\0" + bytes(500) + objects.encode() + bytes(100))
-    return path
 
 
 @pytest.mark.parametrize("version", [0x210, 0x220])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,45 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from image_files import write_json, write_velox
 
 from stemdisp.io import formats
 from stemdisp.io.read import read
-
-PIXEL = {"width": "1.25e-11", "height": "1.3e-11"}
-
-
-def _text(group: h5py.Group, name: str, said: Any) -> None:
-    group.create_dataset(name, data=[json.dumps(said)], dtype=h5py.string_dtype())
-
-
-def write_velox(
-    path: Path, *signals: tuple[str, np.ndarray], pixel: Any = PIXEL, unit: str = "m", version: str = "8", **more: Any
-) -> Path:
-    """A Velox file with the given (detector, frames (y, x, n)); version 11 and later names detectors by number only."""
-    with h5py.File(path, "w") as file:
-        _text(file, "Version", {"version": version, "format": "Velox"})
-        file.create_group("Data/Spectrum")
-        detectors = {f"Detector-{i}": {"DetectorName": name} for i, (name, _) in enumerate(signals)}
-        for i, (name, data) in enumerate(signals):
-            key = f"{i:032x}"
-            group = file.create_group(f"Data/Image/{key}")
-            group.create_dataset("Data", data=data, chunks=(*data.shape[:2], 1) if data.ndim == 3 else None)
-            result = {"DetectorIndex": str(i), "PixelUnitX": unit, "PixelUnitY": unit, "PixelSize": pixel}
-            said = {
-                "BinaryResult": {name: value for name, value in result.items() if value is not None},
-                "Detectors": detectors,
-                "Optics": {"AccelerationVoltage": "300000"},
-                "Acquisition": {"AcquisitionStartDatetime": {"DateTime": "1596041391"}},
-                "Instrument": {"InstrumentClass": "Titan"},
-            } | more
-            letters = np.zeros((60000, data.shape[-1]), np.uint8)
-            written = json.dumps(said).encode()
-            letters[: len(written)] = np.frombuffer(written, np.uint8)[:, None]
-            group["Metadata"] = letters
-            if int(version) < 11:
-                operations = file.require_group("Operations/StemInputOperation")
-                _text(operations, key, {"dataPath": f"/Data/Image/{key}", "detector": name})
-    return path
 
 
 @pytest.fixture
@@ -86,13 +50,13 @@ def test_iDPC_and_maps_keep_their_names(tmp_path: Path, frames: np.ndarray) -> N
     with h5py.File(path, "r+") as file:
         key = f"{1:032x}"
         said = {"dataPath": f"/Data/Image/{key}", "integrationMode": "true", "enableFilter": "true"}
-        _text(file.create_group("Operations/SurfaceReconstructionOperation"), "a", said)
+        write_json(file.create_group("Operations/SurfaceReconstructionOperation"), "a", said)
         file.create_group("Data/SpectrumImage")
-        _text(
+        write_json(
             file.create_group("SharedProperties/ImageSeriesDataReference"), "r", {"dataPath": f"/Data/Image/{2:032x}"}
         )
         shown = {"data": "/SharedProperties/ImageSeriesDataReference/r", "id": "Ti"}
-        _text(file.create_group("Displays/ImageDisplay"), "d", shown)
+        write_json(file.create_group("Displays/ImageDisplay"), "d", shown)
     found, _ = formats.images(path)
     assert [one.title for one in found] == ["HAADF", "Filtered iDPC", "Ti"]
 
@@ -140,7 +104,7 @@ def test_another_program_with_the_same_groups(
     path = write_velox(tmp_path / "a.emd", ("HAADF", frames))
     with h5py.File(path, "r+") as file:
         del file["Version"]
-        _text(file, "Version", {"format": "Other"})
+        write_json(file, "Version", {"format": "Other"})
     assert "Velox did not write it" in refusal(path)
 
 
