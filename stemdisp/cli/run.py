@@ -132,6 +132,18 @@ def _summary(outcomes: Sequence[Outcome], seconds: float, *, stopped: bool) -> N
     typer.echo(f"{begun}{', '.join(parts) or 'nothing done'} in {seconds:.1f} s{hint}", err=True)
 
 
+def _index(out: Path) -> str:
+    """Write the page over all images; its path, or a sentence that says why there is none: the results stand anyway."""
+    from ..batch.catalogue import catalogue
+    from ..batch.index import write_index
+    from ..batch.work import sentence_of
+
+    try:
+        return line(write_index(out, catalogue(out)))
+    except Exception as error:
+        return f"no page over all images: {line(sentence_of(error))}"
+
+
 Paths = Annotated[list[Path], typer.Argument(help="Images, folders of images, or patterns.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one result folder per image.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", "-r", help="Recipe (TOML).")]
@@ -244,4 +256,8 @@ def _go(
             outcomes.append(outcome)
     if len(sets) > 1 and not jsonl:
         _summary(outcomes, time.monotonic() - began, stopped=stop.is_set())
+    if len(sets) > 1 and any(one.status in ("done", "failed") for one in outcomes):
+        said = _index(out)
+        if not jsonl:
+            typer.echo(said, err=True)
     return outcomes, stop.is_set()
