@@ -107,6 +107,7 @@ def test_pages_are_turned_there_and_back(window: Window, out: Path, one_side, tw
     window.click("page_next", QToolButton)
     window.rest()
     shows(window, two_sides)
+    assert window.said.startswith("c: ") and window.panel.status.property("kind") in ("info", "warning")
     assert len(window.viewer.layers) == count and {"columns", "displacement", "interface"} <= drawn(window)
     window.click("page_next", QToolButton)
     window.rest()
@@ -135,6 +136,7 @@ def test_changes_stay_with_their_page(window: Window, out: Path, one_side, two_s
     window.rest()
     pages(window).activated.emit(0)
     window.rest()
+    assert window.said.startswith("a: ") and window.said.endswith("; its changes are not saved.")
     assert session.unsaved and session.analysis is changed and len(session.recipe.interfaces) == 1
     assert all(micrograph_of(one) is session.shown for one in window.viewer.layers if role(one) == "signal")
     window.panel.undo()

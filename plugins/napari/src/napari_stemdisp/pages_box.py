@@ -30,8 +30,8 @@ def batch_of(layer: Any) -> Batch | None:
 class PagesBox(QWidget):
     """Previous, next, and a list of all images of a batch with how each ended; hidden where none is open.
 
-    ``turning`` is sent before a page is turned, ``turned`` after, with a sentence and its kind where there is one to be
-    said.  Changes that are not saved are kept with their page for as long as the batch is open.
+    ``turning`` is sent before a page is turned, ``turned`` after, with a sentence and its kind.  Changes that are not
+    saved are kept with their page for as long as the batch is open.
     """
 
     turning = Signal()
@@ -111,7 +111,7 @@ class PagesBox(QWidget):
         self.show()
         if self.session.shown is not own["micrograph"]:
             self.session.open(own["micrograph"], (), own["analysis"])
-        self.turned.emit("", "info")
+        self._say()
         self._show()
 
     # -- changes that are not saved
@@ -172,8 +172,16 @@ class PagesBox(QWidget):
         if layers and self._seen() != before:
             self.canvas.viewer.reset_view()
         self._take_up(layers)
-        self.turned.emit(said, "error")
+        self._say(said)
         self._show()
+
+    def _say(self, why: str = "") -> None:
+        """Say which page is open, or ``why`` there is nothing on it."""
+        assert self.pages is not None
+        warned = self.pages.batch.entries[self.pages.at].warnings
+        changed = "; its changes are not saved" if self.session.unsaved else ""
+        kind = "error" if why else "warning" if warned or changed else "info"
+        self.turned.emit(why or f"{self.pages.sentence(self.pages.at)}{changed}.", kind)
 
     def _exchange(self, old: list[Any], new: list[LayerData]) -> None:
         self.busy = True

@@ -204,8 +204,7 @@ class Panel(QWidget):
     def _turned(self, sentence: str, kind: str) -> None:
         """Another image of the batch is open, or none, for the reason that the sentence says."""
         self._list_images()
-        if sentence:
-            self.say(sentence, kind)
+        self.say(sentence, kind)
 
     def _opened(self) -> None:
         self.canvas.keeper.missing.clear()
