@@ -39,6 +39,7 @@ ONLY = {"fitting": {"backend", "errors", "pulse"}}
 """Packages that may import even less: the numerics know no microscopy."""
 
 HOMES = {
+    "PIL": ("report",),
     "ase": ("interop", "io"),
     "atomap": ("interop",),
     "cmcrameri": ("figures",),

@@ -118,6 +118,18 @@ def _summary(outcomes: Sequence[Outcome], seconds: float, *, stopped: bool) -> N
     typer.echo(f"{begun}{', '.join(parts) or 'nothing done'} in {seconds:.1f} s{hint}", err=True)
 
 
+def _index(out: Path) -> str:
+    """Write the page over all images; its path, or a sentence that says why there is none: the results stand anyway."""
+    from ..batch.catalogue import catalogue
+    from ..batch.index import write_index
+    from ..batch.work import sentence_of
+
+    try:
+        return line(write_index(out, catalogue(out)))
+    except Exception as error:
+        return f"no page over all images: {line(sentence_of(error))}"
+
+
 @dataclass(frozen=True)
 class _Batch:
     """What is to be done with images, whichever they are; every way to do it returns an exit code."""
@@ -176,6 +188,10 @@ class _Batch:
                 outcomes.append(outcome)
         if len(outcomes) != 1 and not self.jsonl:
             _summary(outcomes, time.monotonic() - began, stopped=stop.is_set())
+        if len(outcomes) > 1 and any(one.status in ("done", "failed") for one in outcomes):
+            said = _index(self.out)
+            if not self.jsonl:
+                typer.echo(said, err=True)
         return outcomes
 
 

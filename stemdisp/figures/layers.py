@@ -43,9 +43,10 @@ MOST_POINTS = 60
 Floats = NDArray[np.float64]
 
 
-def _draw_series(
+def draw_series(
     ax: Axes, layer: Floats, mean: Floats, sem: Floats, *, colour: str, marker: str, label: str
 ) -> ErrorbarContainer:
+    """Means of layers, joined, with bars of their errors."""
     return ax.errorbar(
         layer,
         mean,
@@ -61,11 +62,12 @@ def _draw_series(
     )
 
 
-def _draw_band(ax: Axes, layer: Floats, mean: Floats, sd: Floats, colour: str) -> Artist:
+def draw_band(ax: Axes, layer: Floats, mean: Floats, sd: Floats, colour: str) -> Artist:
+    """The scatter about the means of layers, shaded."""
     return ax.fill_between(layer, mean - sd, mean + sd, color=colour, alpha=0.14, lw=0, zorder=2)
 
 
-def _prepare(ax: Axes, layer: Floats, bulk_from: int | None, *, zero: float | None) -> None:
+def prepare(ax: Axes, layer: Floats, bulk_from: int | None, *, zero: float | None) -> None:
     """Axis of layers, the line of no change, and the reference region shaded."""
     ax.set_xlim(layer.min() - 0.6, layer.max() + 0.6)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=14, integer=True, min_n_ticks=1))
@@ -105,14 +107,14 @@ def draw_profile(ax: Axes, profile: Profile, *, bulk_from: int | None = None, la
     of the reference region, shaded; ``labelled`` writes the axis of layers.
     """
     layer = profile.layer.astype(float)
-    _prepare(ax, layer, bulk_from, zero=0.0)
+    prepare(ax, layer, bulk_from, zero=0.0)
     poor = _draw_poor(ax, profile)
     bands = [
-        _draw_band(ax, layer, profile.parallel_pm, profile.parallel_sd_pm, PARALLEL_COLOUR),
-        _draw_band(ax, layer, profile.normal_pm, profile.normal_sd_pm, NORMAL_COLOUR),
+        draw_band(ax, layer, profile.parallel_pm, profile.parallel_sd_pm, PARALLEL_COLOUR),
+        draw_band(ax, layer, profile.normal_pm, profile.normal_sd_pm, NORMAL_COLOUR),
     ]
     lines = [
-        _draw_series(
+        draw_series(
             ax,
             layer,
             profile.parallel_pm,
@@ -121,7 +123,7 @@ def draw_profile(ax: Axes, profile: Profile, *, bulk_from: int | None = None, la
             marker="o",
             label="parallel to the interface",
         ),
-        _draw_series(
+        draw_series(
             ax,
             layer,
             profile.normal_pm,
@@ -175,10 +177,10 @@ def draw_oxygen_contrast(
 ) -> list[Artist]:
     """Contrast of the oxygen columns of every layer relative to bulk: a proxy of vacancies, not an occupancy."""
     layer = profile.layer.astype(float)
-    _prepare(ax, layer, bulk_from, zero=1.0)
+    prepare(ax, layer, bulk_from, zero=1.0)
     _draw_poor(ax, profile)
     ax.spines["top"].set_visible(False)
-    line = _draw_series(
+    line = draw_series(
         ax, layer, profile.o_contrast, profile.o_contrast_sem, colour=OXYGEN_COLOUR, marker="^", label="oxygen columns"
     )
     handles: list[Any] = [line]
@@ -202,7 +204,7 @@ def draw_external(
     if line is None or not line[1] > 0:
         return []
     start, slope = line
-    _prepare(ax, profile.layer.astype(float), bulk_from, zero=None)
+    prepare(ax, profile.layer.astype(float), bulk_from, zero=None)
     _draw_poor(ax, profile)
     ax.spines["top"].set_visible(False)
     low, high = ax.get_xlim()

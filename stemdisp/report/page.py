@@ -21,6 +21,18 @@ def _printable(value: Any) -> Any:
     return UNPRINTABLE.sub("?", value) if isinstance(value, str) else value
 
 
+def environment() -> Environment:
+    """Where the templates of all pages are, and how hostile text is made harmless on them."""
+    return Environment(
+        loader=PackageLoader("stemdisp", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def write_report(
     analysis: Analysis, figure_paths: Iterable[Path], path: str | Path, *, record: Mapping[str, Any] | None = None
 ) -> Path:
@@ -41,16 +53,10 @@ def write_report(
     -------
     The path.
     """
-    environment = Environment(
-        loader=PackageLoader("stemdisp", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("template.html").render(
-        content(analysis, figure_paths, record or provenance(analysis))
+    html = (
+        environment()
+        .get_template("template.html")
+        .render(content(analysis, figure_paths, record or provenance(analysis)))
     )
     path = Path(path)
     path.write_text(html, encoding="utf-8")

@@ -168,6 +168,29 @@ def test_one_failing_file_does_not_stop_the_others(tmp_path, pipeline):
         assert failure["stage"] == ("read" if name == "empty" else "refine")
 
 
+def test_a_batch_ends_with_a_page_over_all_images(tmp_path, pipeline):
+    first, second, out = image(tmp_path / "a.tif"), image(tmp_path / "bad.tif", seed=1), tmp_path / "out"
+    assert run(first, "-o", out).exit_code == 0 and not (out / "index.html").exists()
+    done = run(first, second, "-o", out)
+    assert done.exit_code == 1 and done.stderr.splitlines()[-1] == str(out / "index.html")
+    written = (out / "index.html").read_bytes()
+    assert b"bad" in written and b"no lattice found" in written
+    (out / "index.html").unlink()
+    assert "index.html" not in run(first, second, "-o", out).stderr and not (out / "index.html").exists()
+    assert stemdisp_("report", out).stdout == f"{out / 'index.html'}\n"
+    assert (out / "index.html").read_bytes() == written
+
+
+def test_a_page_that_cannot_be_written_fails_no_run(tmp_path, pipeline):
+    first, second, out = image(tmp_path / "a.tif"), image(tmp_path / "b.tif", seed=1), tmp_path / "out"
+    out.mkdir()
+    (out / "index.html").write_text("mine")
+    done = run(first, second, "-o", out)
+    assert done.exit_code == 0 and (out / "index.html").read_text() == "mine"
+    assert done.stderr.splitlines()[-1].startswith("no page over all images: ")
+    assert "is no page of stemdisp" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_what_is_done_is_not_done_again(tmp_path, pipeline):
     first, second = image(tmp_path / "a.tif"), image(tmp_path / "b.tif", seed=1)
     out = tmp_path / "out"

@@ -176,7 +176,10 @@ def fails(folder: Path) -> None:
         (lambda folder: (folder / "analysis.npz").write_bytes(b"PK"), "was changed after it was written"),
         (lambda folder: (folder / "result.json").write_text("{"), "result.json is damaged"),
         (lambda folder: (folder / "result.json").unlink(), "result.json is missing"),
-        (lambda folder: shutil.copytree(folder, folder.parent / "other"), "holds 2 results; open one of them: KTO, ot"),
+        (
+            lambda folder: [fails(folder), shutil.copytree(folder, folder.parent / "other")],
+            "holds 2 images, and no result",
+        ),
         (shutil.rmtree, "holds no result of stemdisp"),
     ],
 )
@@ -188,6 +191,19 @@ def test_a_folder_that_cannot_be_shown_is_refused_in_a_sentence(tmp_path, said, 
     assert get_folder_reader(asked)(asked) == [(None,)]
     ((grave, sentence),) = said()
     assert grave == "error" and why in sentence and sentence.isprintable()
+
+
+def test_a_batch_opens_at_its_first_result(make_napari_viewer, tmp_path, said, analysis):
+    out = tmp_path / "out"
+    save_failure(out / "a", stemdisp.StageError("no columns were found"), "find")
+    for name in ("b", "in/c"):
+        stemdisp.save(analysis, out / name)
+    (out / "b" / "analysis.npz").write_bytes(b"PK")
+    layers = make_napari_viewer().open(out, plugin=PLUGIN)
+    assert [known(layer)["signal"] for layer in layers] == ["HAADF", "ABF"]
+    assert {known(layer)["page"] for layer in layers} == {2} and known(layers[0])["batch"] is known(layers[1])["batch"]
+    assert [entry.label for entry in known(layers[0])["batch"].entries] == ["a", "b", "in/c"]
+    assert said() == [("info", "out holds 3 images: the panel STEM displacement turns its pages.")]
 
 
 def test_napari_asks_only_where_others_read_the_same():

@@ -16,7 +16,7 @@ from stemdisp.figures.wheel import direction_colours
 from stemdisp.flags import each_named
 
 from .drawing import at
-from .layers import Keeper, give, grid_of
+from .layers import Keeper, give, grid_of, place
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def draw_arrows(keeper: Keeper, analysis: Analysis, what: str, length: float = 1
 
     def update(layer: Vectors) -> None:
         # Another number of vectors keeps its colours only if they are given after the data and the features.
-        layer.data = np.stack([at(field.xy[rows]), at(uv_px)], axis=1)
+        place(layer, np.stack([at(field.xy[rows]), at(uv_px)], axis=1))
         layer.features = arrow_features(analysis, field, rows)
         layer.edge_color = colours
         give(layer, edge_width=THICK * cell_spacing_px(field), length=1.0)
@@ -134,7 +134,7 @@ def draw_errors(keeper: Keeper, analysis: Analysis, what: str, scale: Scale | No
         return Vectors(np.zeros((0, 2, 2)), ndim=2, vector_style="line", name="errors (1 std)", **grid)
 
     def update(layer: Vectors) -> None:
-        layer.data = np.stack([at(start), at(step)], axis=1)
+        place(layer, np.stack([at(start), at(step)], axis=1))
         layer.edge_color = "white"
         layer.edge_width = THICK * cell_spacing_px(field) / 3
         layer.visible = True

@@ -204,6 +204,12 @@ class Canvas(QObject):
         self._changed.add("interface" if event.source is found else "region")
         self._timer.start()
 
+    def settle(self) -> None:
+        """Take in at once what was drawn last: the image is about to change."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._take_lines()
+
     def _take_lines(self) -> None:
         """The interface or the region was dragged, drawn or deleted; not before the mouse lets it go."""
         if _held():

@@ -18,7 +18,7 @@ from stemdisp.figures.style import SITE_COLOURS, VACANCY_COLOUR
 from stemdisp.figures.vectors import cell_spacing_px
 from stemdisp.flags import each_named
 
-from .layers import KEY, Keeper, give, grid_of
+from .layers import KEY, Keeper, give, grid_of, place
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -79,7 +79,7 @@ def draw_preview(keeper: Keeper, micrograph: Micrograph, peaks: Columns) -> None
         return _points(micrograph, "preview (not saved)", **style)
 
     def update(layer: Points) -> None:
-        layer.data = at(peaks.xy)
+        place(layer, at(peaks.xy))
         layer.face_color, layer.border_color = "transparent", PREVIEW_COLOUR
         layer.size = RING * spacing_px(peaks)
         layer.visible = True
@@ -132,7 +132,7 @@ def draw_columns(keeper: Keeper, analysis: Analysis) -> None:
 
     def update(layer: Points) -> None:
         layer.selected_data = set()
-        layer.data = at(columns.xy)
+        place(layer, at(columns.xy))
         layer.features = column_features(analysis)
         out = (columns.flags & int(Flag.EXCLUDED)) > 0
         symbol = np.where(out, "cross", np.where(columns.usable, "disc", "square"))
@@ -194,7 +194,7 @@ def draw_cells(keeper: Keeper, analysis: Analysis) -> None:
         return _points(analysis.micrograph, "layers of cells", **style)
 
     def update(layer: Points) -> None:
-        layer.data = at(cells.xy[seen])
+        place(layer, at(cells.xy[seen]))
         layer.features = {"cell": np.flatnonzero(seen), "layer": layer_of[seen]}
         give(layer, face_color=colours[seen], size=np.full(int(seen.sum()), 0.95 * spacing), editable=False)
 
@@ -214,7 +214,7 @@ def draw_marks(keeper: Keeper, analysis: Analysis, chosen: Mask) -> None:
         return _points(analysis.micrograph, "chosen cells", **style)
 
     def update(layer: Points) -> None:
-        layer.data = at(cells.xy[chosen & cells.complete])
+        place(layer, at(cells.xy[chosen & cells.complete]))
         layer.face_color, layer.border_color = "transparent", MARK_COLOUR
         layer.size = 0.9 * spacing
         layer.editable = False

@@ -63,6 +63,7 @@ class ExportBox(QWidget):
         except (StemdispError, OSError) as error:
             self.say(str(error), "error")
             return None
+        self.session.saved()
         self.say(f"Saved: {folder}", "info")
         return folder
 

@@ -5,13 +5,14 @@ Layers are never removed and added again to change them: that loses what the use
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from stemdisp import Analysis, Micrograph
@@ -34,6 +35,13 @@ ORDER = (
     "marks",
 )
 """Roles from the bottom to the top."""
+
+
+IMAGES = ("signal", "frames")
+"""Roles of images; all others are results, drawn by the panel."""
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""Data, keywords and kind of a layer, as napari takes them from readers."""
 
 
 def role(layer: Layer) -> str:
@@ -62,6 +70,28 @@ def give(layer: Layer, **style: Any) -> None:
     for name, value in style.items():
         if not np.array_equal(getattr(layer, name), value):
             setattr(layer, name, value)
+
+
+def _which(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """Role and signal of a layer of an image."""
+    own = metadata[KEY]
+    return own["role"], own["signal"]
+
+
+def _take_over(layer: Image, data: Any, meta: Mapping[str, Any]) -> None:
+    """Show another image on a layer; colours and visibility stay as the user set them."""
+    layer.data = data
+    layer.units, layer.scale = meta["units"], meta["scale"]
+    layer.name, layer.metadata = meta["name"], {**layer.metadata, **meta["metadata"]}
+    layer.contrast_limits = meta["contrast_limits"]
+
+
+def place(layer: Layer, data: NDArray[np.float64]) -> None:
+    """Give a layer other points or arrows: a hidden one would go on with the numbers of those it showed, which may be
+    more than there are now."""
+    layer.data = data
+    if not layer.visible:
+        layer.set_view_slice()
 
 
 class Keeper:
@@ -134,13 +164,34 @@ class Keeper:
         """Give all results, and the images of the micrograph ``shown``, the pixel size that it has ``now``."""
         grid = grid_of(now)
         for layer in self.viewer.layers:
-            if role(layer) not in ("", "magnitude") and micrograph_of(layer) in (None, shown):
+            known = micrograph_of(layer)
+            if role(layer) not in ("", "magnitude") and (known is None or known is shown):
                 extra = layer.ndim - 2
                 scale = (*layer.scale[:extra], *grid["scale"])
                 # Setting what is set already draws everything again.
                 if not np.array_equal(layer.scale, scale):
                     layer.units = (*layer.units[:extra], *grid["units"])
                     layer.scale = scale
+
+    def exchange(self, old: Sequence[Layer], new: Sequence[LayerData]) -> None:
+        """Show other images in place of ``old`` ones, and nothing of what was drawn on these.
+
+        An image of the same signal takes over its layer, with what the user set of it; only others come and go.
+        """
+        for wanted in ORDER:
+            if wanted not in IMAGES:
+                self.hide(wanted)
+        left = {_which(layer.metadata): layer for layer in reversed(old)}
+        with self.silence():
+            for data, meta, _ in new:
+                layer = left.pop(_which(meta["metadata"]), None)
+                if layer is None:
+                    self.viewer.layers.insert(self._place(meta["metadata"][KEY]["role"]), Image(data, **meta))
+                else:
+                    _take_over(layer, data, meta)
+                    old = [one for one in old if one is not layer]
+            for layer in old:
+                self.viewer.layers.remove(layer)
 
     @contextmanager
     def silence(self) -> Iterator[None]:
@@ -163,7 +214,7 @@ class Keeper:
 
     def _removed(self, event: Any) -> None:
         gone = role(event.value)
-        if gone and gone not in ("signal", "frames") and not self.quiet:
+        if gone and gone not in IMAGES and not self.quiet:
             self.missing.add(gone)
         if gone:
             self.dropped.emit(gone)

@@ -27,6 +27,7 @@ from .adopt import adopted, fits, pair_up
 from .canvas import Canvas
 from .export_box import ExportBox
 from .layers import micrograph_of
+from .pages_box import PagesBox
 from .preview import LivePreview
 from .reassign_box import ReassignBox
 from .results import Results
@@ -52,6 +53,7 @@ class Panel(QWidget):
         self.session = Session()
         self.runner = Runner(self)
         self.canvas = Canvas(napari_viewer, self.session, self)
+        self.pages = PagesBox(self.session, self.canvas, self)
         self.preview = LivePreview(self.session, self.canvas, self)
         self._pending: str | None = None
         self.boxes = {step.key: StepBox(n, step, self) for n, step in enumerate(STEPS, 1)}
@@ -106,6 +108,7 @@ class Panel(QWidget):
         splitter.setSizes([SHARES[0], SHARES[1]])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.pages)
         layout.addWidget(self.images)
         layout.addLayout(running)
         layout.addWidget(self.status)
@@ -124,6 +127,8 @@ class Panel(QWidget):
         self.cancel.clicked.connect(self.stop)
         self.restore.clicked.connect(self._restore)
         self.images.activated.connect(self._choose)
+        self.pages.turning.connect(self.stop)
+        self.pages.turned.connect(self._turned)
         self.runner.reached.connect(self._reached)
         self.runner.failed.connect(self._failed)
         self.runner.ended.connect(self._ended)
@@ -149,6 +154,9 @@ class Panel(QWidget):
 
     def _list_images(self, *_: Any) -> None:
         """Offer the images of the viewer; take the first where none was open."""
+        if self.pages.busy:
+            return
+        self.pages.soon.start()
         before = self.session.shown
         try:
             pair_up([layer for layer in self.viewer.layers if fits(layer)])
@@ -167,7 +175,7 @@ class Panel(QWidget):
         if present in names:
             self.images.setCurrentIndex(names.index(present))
         shown = [micrograph_of(layer) for layer in self._offered]
-        if self._offered and before is None:
+        if self._offered and before is None and not self.pages.bare:
             self._choose(0)
         elif before is not None and before not in shown and self.session.analysis is None:
             # What was open became part of a pair.
@@ -183,8 +191,20 @@ class Panel(QWidget):
         except StemdispError as error:
             self.say(str(error), "error")
             return
+        if analysis is not None and (micrograph is self.session.shown or not self.pages.leave()):
+            self._list_images()
+            return
         self.images.setCurrentIndex(index)
-        self.session.open(micrograph, paths, analysis)
+        draft = self.pages.draft_of(micrograph)
+        if draft is None:
+            self.session.open(micrograph, paths, analysis)
+        else:
+            self.session.resume(draft)
+
+    def _turned(self, sentence: str, kind: str) -> None:
+        """Another image of the batch is open, or none, for the reason that the sentence says."""
+        self._list_images()
+        self.say(sentence, kind)
 
     def _opened(self) -> None:
         self.canvas.keeper.missing.clear()

@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 from napari.utils.notifications import show_error, show_info
 
-from stemdisp import Analysis, Micrograph, StemdispError, load, read_frames
+from stemdisp import Analysis, Micrograph, ReadError, StemdispError, load, read_frames
+from stemdisp.batch.catalogue import catalogue
 from stemdisp.io.formats import is_store
 from stemdisp.io.pairs import group_inputs
 from stemdisp.io.store import ARCHIVE, FAILURE, RECORD
+from stemdisp.io.text import one_line
 
-from .layers import grid_of
+from .layers import KEY, LayerData, grid_of
+from .pages import Batch
 
 log = logging.getLogger(__name__)
 
-LayerData = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[Any]]
 
 SHOWN = (0.1, 99.9)
@@ -31,9 +33,6 @@ MOST_SAMPLED = 1 << 20
 
 NOTHING = [(None,)]
 """What napari takes as: read, and there is nothing to show."""
-
-MOST_NAMED = 4
-"""Results of a folder that a sentence names."""
 
 Series = dict[str, Any]
 """Signal -> its frames (F, ny, nx)."""
@@ -139,22 +138,50 @@ def _read_images(paths: Sequence[Path]) -> list[LayerData]:
     return layers
 
 
-def _result_in(folder: Path) -> Path:
-    """The result folder that is meant: the folder itself, or the only result in it; raises StemdispError."""
-    if any((folder / name).is_file() for name in (RECORD, FAILURE, ARCHIVE)):
-        return folder
-    inside = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
-    if len(inside) == 1:
-        return inside[0]
-    if not inside:
-        raise StemdispError(f"{folder.name} holds no result of stemdisp ({RECORD} is missing); open the images in it")
-    names = ", ".join(path.name for path in inside[:MOST_NAMED]) + (" ..." if len(inside) > MOST_NAMED else "")
-    raise StemdispError(f"{folder.name} holds {len(inside)} results; open one of them: {names}")
+def read_page(batch: Batch, number: int) -> list[LayerData]:
+    """The layers of one result of a batch; raises StemdispError where there is none to be shown."""
+    entry = batch.entries[number]
+    if entry.status != "done":
+        raise ReadError(f"{one_line(entry.label)} {entry.status}: {entry.sentence}")
+    analysis = load(entry.folder)
+    layers = layers_of(analysis.micrograph, analysis=analysis)
+    for _, meta, _ in layers:
+        meta["metadata"][KEY] |= {"batch": batch, "page": number}
+    return layers
+
+
+def _read_batch(batch: Batch) -> list[LayerData]:
+    """The layers of the first result that can be shown; the panel pages through all."""
+    for number, entry in enumerate(batch.entries):
+        if entry.status == "done":
+            try:
+                layers = read_page(batch, number)
+            except StemdispError:
+                continue
+            show_info(f"{batch.name} holds {len(batch.entries)} images: the panel STEM displacement turns its pages.")
+            return layers
+    first = batch.entries[0]
+    raise StemdispError(
+        f"{batch.name} holds {len(batch.entries)} images, and no result of them can be shown; "
+        f"{one_line(first.label)}: {first.sentence or 'its result is damaged'}"
+    )
 
 
 def _read_result(folder: Path) -> list[LayerData]:
-    """The layers of a result folder."""
-    analysis = load(_result_in(folder))
+    """The layers of a result folder, or of the first result in the output folder of a batch."""
+    if any((folder / name).is_file() for name in (RECORD, FAILURE, ARCHIVE)):
+        found = folder
+    else:
+        try:
+            entries = catalogue(folder)
+        except ReadError as error:
+            raise StemdispError(
+                f"{folder.name} holds no result of stemdisp ({RECORD} is missing); open the images in it"
+            ) from error
+        if len(entries) > 1:
+            return _read_batch(Batch(folder, tuple(entries)))
+        found = entries[0].folder
+    analysis = load(found)
     return layers_of(analysis.micrograph, analysis=analysis)
 
 
@@ -181,7 +208,7 @@ def get_image_reader(path: str | Sequence[str]) -> Reader:
 
 
 def get_folder_reader(path: str | Sequence[str]) -> Reader | None:
-    """The reader of folders: results of stemdisp, batches with a single one, and .zspy, which is an image."""
+    """The reader of folders: results of stemdisp, output folders of batches, and .zspy, which is an image."""
     folders = _paths(path)
     if all(is_store(folder) for folder in folders):
         return get_image_reader(path)

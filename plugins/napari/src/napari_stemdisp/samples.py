@@ -10,7 +10,8 @@ from stemdisp.io.simulated import save_simulated
 from stemdisp.motion import Motion
 from stemdisp.scene import Dose, Edge, Look, View
 
-from .reader import LayerData, layers_of
+from .layers import LayerData
+from .reader import layers_of
 
 DATA = Path(__file__).parent / "data"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,16 +33,33 @@ READING = ("frames", "single_frame", "haadf_title", "abf_title", "bf_title")
 """Values of ``[image]`` that say how files are read; after a change they have to be read again."""
 
 
+@dataclass(frozen=True)
+class Draft:
+    """An image that was left with changes that are not saved, and everything that is needed to go on with it."""
+
+    micrograph: Micrograph
+    shown: Micrograph
+    paths: tuple[Path, ...]
+    recipe: Recipe
+    kept: Recipe
+    analysis: Analysis | None
+    full: Analysis | None
+    undo: tuple[tuple[str, Recipe], ...]
+    redo: tuple[tuple[str, Recipe], ...]
+
+
 class Session:
     """One image, its recipe and what is known of it.
 
     ``shown`` is the micrograph as its layers have it, ``micrograph`` the same with a digest of its own.
+    ``kept`` is the recipe as it was opened or saved last.
     ``full`` is the last analysis in which every column was fitted with all others; after edits by hand ``analysis``
     may be one in which only what they touch was fitted again.
     """
 
     opened = Signal()
     recipe_changed = Signal()
+    kept_changed = Signal()
     analysed = Signal()
     said = Signal(str, str)
 
@@ -51,6 +68,7 @@ class Session:
         self.shown: Micrograph | None = None
         self.paths: tuple[Path, ...] = ()
         self.recipe: Recipe = stemdisp.recipe_for("KTaO3", "1-10")
+        self.kept = self.recipe
         self.analysis: Analysis | None = None
         self.full: Analysis | None = None
         self._undo: list[tuple[str, Recipe]] = []
@@ -67,6 +85,7 @@ class Session:
         self.analysis = self.full = analysis
         if analysis is not None:
             self.recipe, self.micrograph = analysis.recipe, analysis.micrograph
+            self.kept = self.recipe
         self._undo.clear()
         self._redo.clear()
         self.opened.emit()
@@ -74,6 +93,29 @@ class Session:
     def close(self) -> None:
         """Forget the image; the recipe stays."""
         self.micrograph, self.shown, self.paths, self.analysis, self.full = None, None, (), None, None
+        self.opened.emit()
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the recipe of this image is another than the one it was opened with, or that was saved last."""
+        return self.micrograph is not None and self.recipe != self.kept
+
+    def saved(self) -> None:
+        """The recipe, or a result with it, is in a file now."""
+        self.kept = self.recipe
+        self.kept_changed.emit()
+
+    def draft(self) -> Draft:
+        """The image as it is, to come back to."""
+        assert self.micrograph and self.shown
+        known = self.micrograph, self.shown, self.paths, self.recipe, self.kept, self.analysis, self.full
+        return Draft(*known, tuple(self._undo), tuple(self._redo))
+
+    def resume(self, draft: Draft) -> None:
+        """Go on with an image where it was left."""
+        self.micrograph, self.shown, self.paths = draft.micrograph, draft.shown, draft.paths
+        self.recipe, self.kept, self.analysis, self.full = draft.recipe, draft.kept, draft.analysis, draft.full
+        self._undo[:], self._redo[:] = draft.undo, draft.redo
         self.opened.emit()
 
     # -- the recipe
@@ -128,6 +170,7 @@ class Session:
     def save_recipe(self, path: str | Path) -> None:
         """Write the recipe as commented TOML."""
         Path(path).write_text(to_toml(self.recipe), encoding="utf-8")
+        self.saved()
 
     # -- what was drawn by hand
 
