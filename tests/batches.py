@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,7 +93,11 @@ def workers(session: int) -> list[int]:
 
 def committed(out: Path) -> dict[str, int]:
     """Results that are complete, and the inode of their record: another one was written anew."""
-    return {path.parent.name: path.stat().st_ino for path in out.glob("*/result.json")}
+    found = {}
+    for path in out.glob("[!.]*/result.json"):
+        with suppress(FileNotFoundError):  # it is just being exchanged
+            found[path.parent.name] = path.stat().st_ino
+    return found
 
 
 @dataclass
@@ -109,7 +114,7 @@ class Trial:
 def _torn(out: Path) -> int:
     """Results with a file that is not as its record says."""
     bad = 0
-    for record in out.glob("*/result.json"):
+    for record in out.glob("[!.]*/result.json"):
         outputs = json.loads(record.read_text())["outputs"]
         bad += any(sha256(record.parent / name) != digest for name, digest in outputs.items())
     return bad

@@ -518,7 +518,7 @@ def test_status_verify_and_clean(tmp_path, pipeline):
     (out / "mine").mkdir()
     cleaned = stemdisp_("clean", out, "--failed")
     assert cleaned.exit_code == 0 and len(cleaned.stdout.splitlines()) == 2
-    assert results(out) == ["[red]a", "mine"]
+    assert results(out) == ["[red]a", "index.html", "mine"]
     for command in ("status", "verify", "clean"):
         assert stemdisp_(command, tmp_path / "none").exit_code == 1
 
