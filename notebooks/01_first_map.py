@@ -26,7 +26,6 @@ image = stemdisp.read("../sample_data/interface/KTO111_1e5_HAADF.tif", "../sampl
 analysis = stemdisp.analyse(image, stemdisp.recipe_for("KTaO3", "1-10"))
 
 field = analysis.displacement
-plt.figure(figsize=(7, 6))
 plt.imshow(image.signals["HAADF"].image, cmap="gray")
 plt.quiver(*field.xy.T, *field.uv.T, color="gold", angles="xy", scale_units="xy", scale=1, width=0.004)
 plt.title("Displacement of K against Ta, magnified ten times")
