@@ -95,5 +95,6 @@ print(f"Ti off Ba by ({mean[0]:.1f}, {mean[1]:.1f}) pm on average; {len(walls)} 
 print(*measured.warnings, sep="\n")
 
 # %% [markdown]
-# Ti stands off Ba in one direction all over the image. Without an edge there is no bulk to measure a tilt on, so a
-# uniform displacement cannot be told from a uniform tilt of the crystal here. In the maps the colour is the direction.
+# Ti stands below Ba, in parts below and to the right, nearly all over the image. Without an edge there is no bulk to
+# measure a tilt on, so what is uniform of it cannot be told from a tilt of the crystal here. In the maps the colour is
+# the direction.

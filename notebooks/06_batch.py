@@ -65,8 +65,8 @@ for outcome in stemdisp.analyse_files([raw], recipe, results, jobs=0, figures=Fa
 #
 # ## What is there
 #
-# On the command line `stemdisp status results` lists what is done and why the rest failed, and `stemdisp report
-# results` draws all figures and reports again, with an `index.html` of the batch. In Python each folder is loaded:
+# On the command line `stemdisp status results` lists what is done and why the rest failed. In Python each folder is
+# loaded:
 
 # %%
 for path in sorted(results.glob("grain*")):
