@@ -33,8 +33,12 @@ class Entry:
     @property
     def warnings(self) -> int:
         """Warnings of a result."""
-        found = self.record.get("warnings")
-        return len(found) if isinstance(found, list) else 0
+        return _warned(self.record)
+
+
+def _warned(record: dict[str, Any]) -> int:
+    found = record.get("warnings")
+    return len(found) if isinstance(found, list) else 0
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -55,8 +59,7 @@ def _entry(root: Path, folder: Path) -> Entry:
     label = folder.relative_to(root).as_posix()
     record, failure = read_json(folder / RECORD), read_json(folder / FAILURE)
     if record is not None:
-        warned = record.get("warnings")
-        count = len(warned) if isinstance(warned, list) else 0
+        count = _warned(record)
         said = f"{count} warning{'s' * (count != 1)}" if count else ""
         return Entry(label, folder, "done", said, record)
     if failure is not None:
