@@ -80,6 +80,16 @@ def members(session: int) -> list[int]:
     return found
 
 
+def forked_from(session: int) -> list[int]:
+    """The process that workers are forked from, once it is there."""
+    found = []
+    for pid in members(session):
+        with suppress(OSError):
+            if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes() and pid not in workers(session):
+                found.append(pid)
+    return found
+
+
 def workers(session: int) -> list[int]:
     """Processes that analyse images: children of the one that they are forked from."""
     found, parents = members(session), {}

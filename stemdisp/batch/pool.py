@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -98,6 +98,17 @@ def _apart() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started within hear no Ctrl-C, not even while they still import; ours waits until after."""
+    resource_tracker.ensure_running()  # which would open our ears again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @dataclass(eq=False)
 class _Worker:
     """A process, our end of its pipe, and what it does."""
@@ -123,7 +134,7 @@ class Workers(JobExecutor):
         self.context: BaseContext = multiprocessing.get_context(method)
         if method == "forkserver":
             self.context.set_forkserver_preload([*PRELOADED, *(DRAWING if figures else ())])
-            with _apart():
+            with _apart(), _deaf():
                 forkserver.ensure_running()  # by this thread, with which it ends
         self.lock = threading.Lock()
         self.waiting: deque[tuple[Future[Outcome], tuple[Work, Job]]] = deque()
@@ -176,6 +187,12 @@ class Workers(JobExecutor):
             self.ringer.send_bytes(b"!")
 
     def _manage(self) -> None:
+        try:
+            self._go_on()
+        finally:
+            self._dismiss()
+
+    def _go_on(self) -> None:
         """Hand out jobs and take in what workers say, until everything is done and over."""
         while True:
             with self.lock:
@@ -189,9 +206,14 @@ class Workers(JobExecutor):
                     self.bell.recv_bytes()
                 for worker in [one for one in self.workers if one.pipe in ready]:
                     self._hear(worker)
-        self._dismiss()
 
     def _dismiss(self) -> None:
+        """End all workers; jobs are left only where this thread failed, and nobody may wait for them."""
+        with self.lock:
+            self.closing = True
+            left = [future for future, _ in self.waiting] + [one.future for one in self.workers if one.future]
+        for future in left:
+            future.set_exception(ProcessDiedError("nobody is left to take in what it found"))
         for worker in self.workers:
             with suppress(OSError):
                 worker.pipe.send(None)
@@ -208,12 +230,15 @@ class Workers(JobExecutor):
     def _hand_out(self) -> None:
         while self.waiting:
             idle = next((one for one in self.workers if one.future is None), None)
-            if idle is None and len(self.workers) < self.size:
-                idle = self._start()
-            if idle is None:
+            if idle is None and len(self.workers) >= self.size:
                 return
             future, task = self.waiting.popleft()
             if future.set_running_or_notify_cancel():
+                try:
+                    idle = idle or self._start()
+                except (OSError, EOFError) as error:  # as when the process died that workers are forked from
+                    future.set_exception(ProcessDiedError(f"no process could be started: {error}"))
+                    continue
                 try:
                     idle.give(future, task)
                 except OSError:

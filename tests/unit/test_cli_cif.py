@@ -67,7 +67,7 @@ def test_recipe_prints_the_crystal_of_a_file(tmp_path, crystal) -> None:
 def test_run_takes_the_crystal_of_a_file(tmp_path, crystal, image) -> None:
     done = stemdisp_("run", image, "--material", crystal, "--zone", "1-10", "-o", tmp_path / "out", "--no-figures")
     assert done.exit_code == 0, done.stderr
-    (folder,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
+    folder = tmp_path / "out" / "a_HAADF"
     assert recipes.load(folder / "recipe.toml").structure.moving == "K"
     assert stemdisp.load(folder).columns.sites == ("K", "Ta", "O")
 

@@ -142,7 +142,7 @@ def test_a_second_run_on_one_output_ends_with_4(source: Path, tmp_path: Path) ->
         second = called("run", source, *batches.KTO, "-o", out)
         assert second.returncode == 4 and "used by another run" in second.stderr
     finally:
-        assert first.wait() == 0
+        assert first.wait(timeout=120) == 0
 
 
 @pytest.mark.parametrize("signals", [1, 2])
@@ -155,11 +155,25 @@ def test_interrupts(source: Path, tmp_path: Path, signals: int) -> None:
     for _ in range(signals):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         time.sleep(0.3)
-    assert process.wait() == 130
+    assert process.wait(timeout=120) == 130
     assert batches.survivors(process.pid) == []
     if signals == 1:
         assert len(batches.committed(out)) == 1
     assert called("run", source, *batches.KTO, "-o", out).returncode == 0
+    assert len(batches.committed(out)) == 3
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["while it starts", "while its workers work"])
+def test_the_process_that_workers_are_forked_from_is_killed(source: Path, tmp_path: Path, at_work: bool) -> None:
+    out = tmp_path / "out"
+    process = batches.start(source, out, "-j", 2)
+    until = time.monotonic() + 60
+    while not (found := batches.forked_from(process.pid)) and time.monotonic() < until:
+        time.sleep(0.02)
+    while at_work and len(batches.workers(process.pid)) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    os.kill(found[0], signal.SIGKILL)
+    assert process.wait(timeout=120) == 0
     assert len(batches.committed(out)) == 3
 
 
