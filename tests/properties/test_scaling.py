@@ -50,22 +50,13 @@ def _of(micrograph: Micrograph) -> NDArray[Any]:
     return np.asarray(micrograph.signals["HAADF"].image)
 
 
-ROUNDING = {"rtol": 1e-6, "atol": 1e-8}
-"""Two fits of one image in one process are equal to the last bit but for one time in hundreds, when all positions
-differed by 1e-9 px: why is not known yet."""
-
-
 def _same_arrays(one: Any, other: Any, names: tuple[str, ...]) -> None:
     for name in names:
-        expected, found = getattr(one, name), getattr(other, name)
-        if getattr(expected, "dtype", np.dtype(object)).kind == "f":
-            np.testing.assert_allclose(found, expected, **ROUNDING, err_msg=name)
-        else:
-            np.testing.assert_array_equal(found, expected, err_msg=name)
+        np.testing.assert_array_equal(getattr(other, name), getattr(one, name), err_msg=name)
 
 
 def _same_numbers(one: Analysis, other: Analysis) -> None:
-    """To rounding, sentences included; seconds may differ."""
+    """Bit for bit, sentences included; seconds may differ."""
     _same_arrays(_table(one), _table(other), tuple(_table(one).arrays()))
     assert one.lattice is not None and other.lattice is not None
     _same_arrays(one.lattice, other.lattice, ("origin", "a", "b"))
