@@ -33,6 +33,7 @@ import maps
 import multislice_layers_table
 import numpy as np
 import tifffile
+from beside import atomap_on, beside
 from layer_statistics import SURE, layered
 from markdown import Table, say
 from measure import (
@@ -51,13 +52,12 @@ from measure import (
     slope,
     untrustworthy,
 )
-from peers import atomap_two_sublattices, load_atomap
 from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
 
 import stemdisp
 from stemdisp.model.analysis import Analysis
 from stemdisp.motion import Motion
-from stemdisp.scene import Dose, Look, Scene, Truth, View
+from stemdisp.scene import Dose, Look, Scene, View
 from stemdisp.synthetic import simulate
 
 MEASURED = """
@@ -299,24 +299,6 @@ def _cpu_of(*arguments: str) -> float:
     return min(took)
 
 
-def _atomap(image: stemdisp.Micrograph, truth: Truth) -> tuple[float, dict[str, float]]:
-    """Columns per CPU second and rms in pm per site of Atomap's documented chain for two sublattices, from the ideal
-    lattice."""
-    facts = known(truth)
-    rows = {site: np.flatnonzero(truth.site == site) for site in ("Ta", "K")}
-    load_atomap()
-    began = time.process_time()
-    found = atomap_two_sublattices(
-        image.signals["HAADF"].image, *(truth.ideal_xy[r] for r in rows.values()), centre_of_mass=False
-    )
-    took = time.process_time() - began
-    rms: dict[str, float] = {}
-    for (site, r), xy in zip(rows.items(), found, strict=True):
-        error = ((xy - truth.xy[r]) @ truth.to_pm)[facts.inside(MARGIN_A)[r]]
-        rms[site] = float(np.sqrt((error**2).mean()))
-    return sum(map(len, rows.values())) / took, rms
-
-
 def speed() -> str:
     """Import, an image of 1024 x 1024 from end to end, and Atomap on the same columns of a small one."""
     say("speed: imports")
@@ -340,7 +322,7 @@ def speed() -> str:
     image, truth = simulate(small)
     facts = known(truth)
     ours = stemdisp.analyse(image, recipe(small))
-    rate, theirs = _atomap(image, truth)
+    rate, theirs = atomap_on(image, truth)
     refined = n / analysis.seconds["refine"]
     rows.append(("fit alone", f"{refined:.0f} columns per CPU s"))
     rows.append(
@@ -361,7 +343,7 @@ def main() -> None:
     began = time.process_time()
     parts = (families, multislice, layers, multislice_layers, interfaces.interfaces, maps.maps, distortions.distortions)
     parts = (*parts, ferroelectrics.ferroelectrics, others, robustness)
-    for part in (*parts, speed, interactive.interactive, engines, large):
+    for part in (beside, *parts, speed, interactive.interactive, engines, large):
         print(part(), flush=True)
     say(f"{time.process_time() - began:.0f} CPU s in all")
 
