@@ -61,6 +61,13 @@ class Share:
 
 def _serve(pipe: Connection, share: Share) -> None:
     """Life of a worker: jobs come in, stages and outcomes go out, None ends it."""
+
+    def say(what: Outcome | bytes | str) -> None:
+        try:
+            pipe.send(what)
+        except OSError:  # nobody is left who asked; that is no failure of the image
+            os._exit(1)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asked decides what becomes of running jobs
     end_with_parent()
     os.environ["OMP_NUM_THREADS"] = str(share.threads)
@@ -70,10 +77,10 @@ def _serve(pipe: Connection, share: Share) -> None:
     while (task := pipe.recv()) is not None:
         work, job = task
         try:
-            answer: Outcome | str = work(job, lambda stage: pipe.send(stage.encode()))
+            answer: Outcome | str = work(job, lambda stage: say(stage.encode()))
         except BaseException as error:  # as a MemoryError within the handling of a MemoryError
             answer = type(error).__name__
-        pipe.send(answer)
+        say(answer)
 
 
 @contextmanager
