@@ -220,7 +220,8 @@ class Workers(JobExecutor):
             self.closing = True
             left = [future for future, _ in self.waiting] + [one.future for one in self.workers if one.future]
         for future in left:
-            future.set_exception(ProcessDiedError("nobody is left to take in what it found"))
+            if not future.done():  # the driver may have cancelled it
+                future.set_exception(ProcessDiedError("nobody is left to take in what it found"))
         for worker in self.workers:
             with suppress(OSError):
                 worker.pipe.send(None)

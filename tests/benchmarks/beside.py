@@ -36,7 +36,7 @@ LAYERS = (0, 1, 2)
 """Layers below the interface that are shown."""
 
 
-def atomap_on(image: stemdisp.Micrograph, truth: Truth) -> tuple[float, dict[str, float]]:
+def _atomap_on(image: stemdisp.Micrograph, truth: Truth) -> tuple[float, dict[str, float]]:
     """Columns per CPU second and rms in pm per site of Atomap's documented chain for two sublattices, from the ideal
     lattice."""
     facts = known(truth)
@@ -60,7 +60,7 @@ def _positions() -> list[tuple[str, str, str]]:
     for look, words in ((Look(), "Gaussian columns"), (Look(tail=0.1), "columns with tails of 10 %")):
         given = Scene(view=View(shape=(256, 256)), dose=Dose(peak_counts=500), motion=Motion(jitter_pm=3.0), look=look)
         image, truth = simulate(given)
-        ours, (_, theirs) = stemdisp.analyse(image, recipe(given)), atomap_on(image, truth)
+        ours, (_, theirs) = stemdisp.analyse(image, recipe(given)), _atomap_on(image, truth)
         for site in ("Ta", "K"):
             mine = positions(ours, known(truth), site, MARGIN_A).rms
             what = f"rms error of {site}, {words}, 500 counts at the peak of Ta"
@@ -105,7 +105,7 @@ def _rates() -> list[tuple[str, str, str]]:
     cpu, _, _ = best(lambda: fit_columns(image, whole.starts, device=replace(CPU, threads=1)))
     given = Scene(view=View(shape=(512, 512)), dose=Dose(peak_counts=500), motion=Motion(jitter_pm=3.0))
     analysis = stemdisp.analyse(simulate(given)[0], recipe(given))
-    theirs, _ = atomap_on(*simulate(replace(given, view=View(shape=(256, 256)))))
+    theirs, _ = _atomap_on(*simulate(replace(given, view=View(shape=(256, 256)))))
     assert analysis.columns is not None
     ours = len(analysis.columns) / analysis.seconds["refine"]
     fast = len(whole.xy) / cpu

@@ -33,7 +33,7 @@ import maps
 import multislice_layers_table
 import numpy as np
 import tifffile
-from beside import atomap_on, beside
+from beside import beside
 from layer_statistics import SURE, layered
 from markdown import Table, say
 from measure import (
@@ -45,14 +45,13 @@ from measure import (
     layer_means,
     misnumbered,
     missed,
-    positions,
     sample_facts,
     sample_image,
     sample_known,
     slope,
     untrustworthy,
 )
-from scenes import FAMILIES, JUDGING, MARGIN_A, ROBUST, recipe
+from scenes import FAMILIES, JUDGING, ROBUST, recipe
 
 import stemdisp
 from stemdisp.model.analysis import Analysis
@@ -300,7 +299,7 @@ def _cpu_of(*arguments: str) -> float:
 
 
 def speed() -> str:
-    """Import, an image of 1024 x 1024 from end to end, and Atomap on the same columns of a small one."""
+    """Import, and an image of 1024 x 1024 from end to end; beside.py has Atomap."""
     say("speed: imports")
     bare, imported = _cpu_of("-c", "pass"), _cpu_of("-c", "import stemdisp")
     rows = [("`import stemdisp`", f"{imported:.2f} CPU s ({bare:.2f} of it Python's own)")]
@@ -317,23 +316,7 @@ def speed() -> str:
     rows.append((f"1024 x 1024, {n} columns, all steps", f"{took:.1f} CPU s, {n / took:.0f} columns per CPU s"))
     shown = [name for name, seconds in analysis.seconds.items() if seconds >= 0.01]
     rows += [(f"of this: {name}", f"{analysis.seconds[name]:.2f} CPU s") for name in shown]
-    say("speed: Atomap")
-    small = replace(scene, view=View(shape=(256, 256)))
-    image, truth = simulate(small)
-    facts = known(truth)
-    ours = stemdisp.analyse(image, recipe(small))
-    rate, theirs = atomap_on(image, truth)
-    refined = n / analysis.seconds["refine"]
-    rows.append(("fit alone", f"{refined:.0f} columns per CPU s"))
-    rows.append(
-        (
-            "Atomap: Ta, subtract, K",
-            f"{rate:.0f} columns per CPU s; our fit alone is {refined / rate:.0f} times as fast",
-        )
-    )
-    for site in CATIONS:
-        mine = positions(ours, facts, site, MARGIN_A).rms
-        rows.append((f"rms of {site}, 256 x 256, 500 counts", f"{mine:.2f} pm; Atomap {theirs[site]:.2f} pm"))
+    rows.append(("fit alone", f"{n / analysis.seconds['refine']:.0f} columns per CPU s"))
     return table("Speed", ("what", "measured"), rows, f"One process on {os.cpu_count()} shared cores, no GPU.")
 
 
