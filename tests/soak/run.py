@@ -79,26 +79,27 @@ def overhead(folder: Path, count: int) -> Iterator[Line]:
         yield Line(what, found, "5 ms" if name == "local" else "", per_file < 5 if name == "local" else None)
 
 
-def resume(folder: Path, count: int) -> Iterator[Line]:
+def resume(folder: Path, count: int, *, figures: bool) -> Iterator[Line]:
     """A finished batch, run again."""
     source, out = folder / "in", folder / "out"
     (image,) = batches.small_images(source, 1)
-    if batches.start(source, out, "-j", 1).wait() != 0:
+    if batches.start(source, out, "-j", 1, "--figures" if figures else "--no-figures").wait() != 0:
         raise SystemExit("the one image failed")
     result = out / image.stem
     for number in range(1, count):
         shutil.copyfile(image, source / f"copy{number:04d}.tif")
-        shutil.copytree(result, out / f"copy{number:04d}")
+        shutil.copytree(result, out / f"copy{number:04d}", copy_function=os.link)
+    files = sum(path.is_file() for path in result.rglob("*"))
     sets = group_inputs([source])
     for what in ("first (hashes all)", "second"):
         clock, cpu = time.monotonic(), time.process_time()
-        options = Options("cpu", figures=False)
+        options = Options("cpu", figures=figures)
         found = list(run_sets(sets, RECIPE, out, options, terms=Terms(jobs=2)))
         clock, cpu = time.monotonic() - clock, time.process_time() - cpu
         skipped = sum(one.status == "skipped" for one in found)
         good = skipped == count and (cpu < 1.0 * count / 1000 or what != "second")
         yield Line(
-            f"resume of {count} finished images, {what} time",
+            f"resume of {count} finished images, {files} files each, {what} time",
             f"{skipped} skipped, {cpu:.2f} CPU s, {clock:.2f} s",
             "1 s per 1,000" if what == "second" else "",
             good,
@@ -161,13 +162,14 @@ def _span(log: str) -> float:
 def main() -> None:
     """Run the trials that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="overhead,resume,ratio,memory,kills")
+    parser.add_argument("--only", default="overhead,resume,resume-figures,ratio,memory,kills")
     parser.add_argument("--images", type=int, default=200, help="images of the batch that is killed")
     parser.add_argument("--kills", type=int, default=100)
     asked = parser.parse_args()
     trials: dict[str, Callable[[Path], Iterator[Line]]] = {
         "overhead": lambda folder: overhead(folder, 1000),
-        "resume": lambda folder: resume(folder, 1000),
+        "resume": lambda folder: resume(folder, 1000, figures=False),
+        "resume-figures": lambda folder: resume(folder, 1000, figures=True),
         "ratio": lambda folder: ratio(folder, 40),
         "memory": lambda folder: memory(folder, 1000),
         "kills": lambda folder: kills(folder, asked.images, asked.kills),
