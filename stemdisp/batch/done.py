@@ -36,10 +36,10 @@ def intact(folder: Path, outputs: Mapping[str, Any], hashes: Hashes) -> bool:
 
     Raises OSError where one is not there.  Paths are plain text: thousands of them are looked at in a second.
     """
-    home = os.path.abspath(folder)
+    home = os.path.join(os.path.abspath(folder), "")
     for name, expected in outputs.items():
-        path = os.path.normpath(os.path.join(home, name))
-        if not path.startswith(home + os.sep) or hashes.of(path) != expected or os.path.islink(path):
+        path = os.path.normpath(home + name)
+        if not path.startswith(home) or hashes.of(path) != expected or os.path.islink(path):
             return False
     return True
 

@@ -55,12 +55,16 @@ class Hashes:
             self._load(self.path.read_text(encoding="utf-8", errors="surrogateescape"))
 
     def _load(self, text: str) -> None:
+        decode = json.JSONDecoder().decode
         for line in text.splitlines():
             self.lines += 1
-            with suppress(ValueError, TypeError):
-                path, size, mtime, ctime, inode, digest = json.loads(line)
-                if isinstance(path, str) and isinstance(digest, str):
-                    self.known[path] = Stamp(int(size), int(mtime), int(ctime), int(inode)), digest
+            try:
+                path, size, mtime, ctime, inode, digest = decode(line)
+                found = Stamp(int(size), int(mtime), int(ctime), int(inode))
+            except (ValueError, TypeError, RecursionError):
+                continue
+            if isinstance(path, str) and isinstance(digest, str):
+                self.known[path] = found, digest
 
     def of(self, path: str | Path) -> str:
         """The hash of a file or of a folder that is one image; raises OSError where it cannot be read."""

@@ -58,6 +58,7 @@ def test_torn_and_foreign_lines_cost_nothing(tmp_path: Path) -> None:
     file.write_bytes(b"one")
     Hashes(tmp_path).of(file)
     with (tmp_path / FILE).open("a") as lines:
+        lines.write("[" * 100_000 + "\n")
         lines.write('["b.tif", 1, 2\n{}\n[1,2,3,4,5,6]\nnull\n["c", "x", 1, 1, 1, "h"]\n["half')
     known = Hashes(tmp_path)
     assert known.of(file) == sha256(file) and len(known.known) == 1
