@@ -98,5 +98,5 @@ else:
 # %% [markdown]
 # ## On a GPU
 #
-# The sums of the fit can run on one (`pip install "stemdisp[cuda12]"` or `"[cuda13]"`), and by default one that works
-# is used. No GPU was at hand while this was written: there it has never run.
+# Single columns can be fitted on one (`pip install "stemdisp[cuda12]"` or `"[cuda13]"`), and by default one that works
+# is used; all columns at once are fitted on the processor, which is quicker. `device="cpu"` asks for the processor alone.

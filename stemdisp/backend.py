@@ -22,7 +22,8 @@ class Device:
     """A place to compute.
 
     ``xp`` is the array namespace (numpy or cupy); ``name`` is what reports print. On a CPU the compiled kernel is used
-    where it was built, unless ``compiled`` is False, on ``threads`` threads; their number changes no result.
+    where it was built, unless ``compiled`` is False, on ``threads`` threads; their number changes no result. Beside a
+    GPU these threads fit all columns at once, and the GPU single ones (fitting.engine says why).
     ``required`` says that this device was asked for, so that no other may take its place.
     """
 
@@ -105,7 +106,7 @@ def choose(choice: Choice = "auto") -> Device:
         return cpu
     found = _gpu()
     if isinstance(found, Device):
-        return replace(found, required=choice == "gpu")
+        return replace(found, threads=cpu.threads, required=choice == "gpu")
     if choice == "gpu":
         raise DeviceError(f"device gpu: {found}; use --device cpu")
     log.info("computing on the CPU: %s", found)

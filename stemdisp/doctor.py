@@ -84,7 +84,8 @@ def trials(devices: list[Device]) -> Iterator[Trial]:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             error = float(np.sqrt(np.mean((found.xy[found.converged] - xy[found.converged]) ** 2)))
             fits = repeats * len(xy)
-            yield Trial(found.engine, numbers, device.threads, fits / wall, fits / max(cpu, 1e-9), error, bound)
+            threads = 1 if device.is_gpu else device.threads
+            yield Trial(found.engine, numbers, threads, fits / wall, fits / max(cpu, 1e-9), error, bound)
 
 
 def devices() -> tuple[list[Device], str]:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from .backend import Device
+from .backend import CPU, Device
 from .errors import StageError
 from .flags import Flag
 from .model.analysis import Analysis
@@ -114,10 +114,16 @@ def refined(analysis: Analysis, device: Device) -> Analysis:
         signal_shift_px=shifts,
         lattice=fit_lattice(columns, lattice),
         kept=analysis.kept and replace(analysis.kept, settled=ends),
-        device=f"{device.name}, {columns.fits[0].engine}",
+        device=_computed(device, columns.fits[0].engine),
         frame_precision=None,
     )
     return found.sized_by_lattice
+
+
+def _computed(device: Device, engine: str) -> str:
+    """Where columns were fitted, all at once and one by one."""
+    beside = device.is_gpu and device.name not in engine
+    return f"{CPU.name}, {engine}; single columns on {device.name}" if beside else f"{device.name}, {engine}"
 
 
 def retouched(full: Analysis, recipe: Recipe, device: Device) -> Analysis:

@@ -1,7 +1,8 @@
 """What every engine of the joint fit computes, and which engine computes it: the compiled kernel, or arrays.
 
 Both give the same numbers; the array engine is the oracle that the kernel is tested against, and takes its place where
-none was built, and on a GPU.
+none was built, on a GPU too.  Where the kernel was built it computes on the CPU whatever the device: an image of 2048 x
+2048 px with 22,000 columns took 7.6 s with it on 16 threads, and 334 s with arrays on an NVIDIA H200.
 """
 
 from __future__ import annotations
@@ -106,8 +107,9 @@ def built() -> bool:
 
 
 def sums(problem: Problem, width: float, device: Device = CPU) -> Sums:
-    """The engine for a problem with columns of ``width`` px on a device: compiled on the CPU where it was built."""
-    if not device.is_gpu and device.compiled and built():
+    """The engine for a problem with columns of ``width`` px: the compiled one where it was built and the device allows
+    it, else arrays on the device."""
+    if device.compiled and built():
         from .joint_compiled import CompiledSums
 
         return CompiledSums(problem, device)

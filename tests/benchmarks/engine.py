@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -26,6 +27,7 @@ from markdown import Table, say
 
 from stemdisp.backend import CPU, Device, choose
 from stemdisp.errors import DeviceError
+from stemdisp.fitting import launch
 from stemdisp.fitting.engine import built
 from stemdisp.fitting.window import ColumnFits, ColumnModel, Search, Starts, fit_columns, round_starts
 
@@ -208,9 +210,64 @@ def larger() -> Table:
     return Table("Columns per CPU second by size of window, 7 parameters", ("window (px)", "single", "double"), rows)
 
 
+class _Timed:
+    """A module of the GPU whose kernels note the milliseconds that they take."""
+
+    def __init__(self, module: Any, spent: list[float]) -> None:
+        self.module, self.spent = module, spent
+
+    def get_function(self, name: str) -> Callable[..., None]:
+        from cupy import cuda
+
+        def launched(*given: Any) -> None:
+            before, after = cuda.Event(), cuda.Event()
+            before.record()
+            kernel(*given)
+            after.record()
+            after.synchronize()
+            self.spent.append(cuda.get_elapsed_time(before, after))
+
+        kernel = self.module.get_function(name)
+        return launched
+
+
+def alone(run: Callable[[], ColumnFits]) -> float:
+    """Seconds of a call in which the GPU fits, without what brings images there and tables back."""
+    module, spent = launch._module, []
+    launch._module = lambda macros: _Timed(module(macros), spent)
+    try:
+        run()
+    finally:
+        launch._module = module
+    return sum(spent) / 1e3
+
+
+def on_gpu() -> Table:
+    """Rates on a GPU by wall clock, against all threads of the processor beside it."""
+    gpu, rows = choose("gpu"), []
+    for per_row, dtype in product((PER_ROW, 320), (np.float32, np.float64)):
+        given = scene(per_row)
+        image, n = given.image.astype(dtype), per_row**2
+        say(f"{gpu.name} {n} {dtype.__name__}")
+        fit_columns(image, given.starts, device=gpu)  # compiles the kernel
+        _, wall, found = best(lambda i=image, s=given.starts: fit_columns(i, s, device=gpu))
+        _, here, same = best(lambda i=image, s=given.starts: fit_columns(i, s, device=CPU))
+        kernel = alone(lambda i=image, s=given.starts: fit_columns(i, s, device=gpu))
+        off = f"{float(np.nanmax(np.abs(found.xy - same.xy))):.0e}"
+        precision = "single" if dtype is np.float32 else "double"
+        rows.append((f"{n:,}", precision, *(f"{n / seconds:,.0f}" for seconds in (kernel, wall, here)), off))
+    head = ("columns", "precision", "kernel alone", "image up, tables down", "processor", "largest difference (px)")
+    note = f"{gpu.name.removeprefix('gpu: ')}, and {CPU.threads} threads of the processor beside it."
+    return Table("Columns per second on a GPU, 15 x 15 px, 7 parameters", head, rows, note)
+
+
 def tables() -> list[Table]:
-    """All tables."""
-    return [peers(), *([models(), larger(), threads()] if built() else [])]
+    """All tables; that of a GPU only where one computes."""
+    found = [peers(), *([models(), larger(), threads()] if built() else [])]
+    try:
+        return [*found, on_gpu()]
+    except DeviceError:
+        return found
 
 
 if __name__ == "__main__":

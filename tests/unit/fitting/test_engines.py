@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from joint_scene import DEVICES, found_in, grid, noisy, problem_of, state_of
 
-from stemdisp.backend import CPU
+from stemdisp.backend import CPU, Device, choose
 from stemdisp.fitting.engine import Known, Steps, Sums, built, sums
 from stemdisp.fitting.joint import JointFit, fit
 from stemdisp.fitting.problem import POISSON, UNIFORM, Problem
@@ -130,6 +130,23 @@ def test_fits_end_at_the_same_place(problem, variance) -> None:
     np.testing.assert_array_equal(one.runaway, other.runaway)
     np.testing.assert_allclose(one.beforehand, other.beforehand, atol=0.01)
     np.testing.assert_allclose(one.rest, other.rest, atol=0.2)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_fits_end_at_the_same_place(problem) -> None:
+    gpu, cpu = choose("gpu"), found_in(problem, DEVICES["compiled"])
+    arrays = found_in(problem, replace(gpu, compiled=False))
+    assert arrays.engine == f"arrays, {gpu.name}"
+    np.testing.assert_allclose(arrays.state.xy, cpu.state.xy, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(arrays.state.amplitude, cpu.state.amplitude, rtol=1e-3, atol=0.05)
+    beside = bits(found_in(problem, gpu))
+    for name, values in bits(cpu).items():
+        np.testing.assert_array_equal(values, beside[name], err_msg=name)
+
+
+def test_beside_a_gpu_the_kernel_computes_where_it_was_built(problem) -> None:
+    gpu = Device("gpu: any", None)
+    assert sums(problem, 2.4, gpu).name.startswith("compiled")
 
 
 def bits(found: JointFit) -> dict[str, np.ndarray]:
