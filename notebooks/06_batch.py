@@ -99,4 +99,4 @@ else:
 # ## On a GPU
 #
 # Single columns can be fitted on one (`pip install "stemdisp[cuda12]"` or `"[cuda13]"`), and by default one that works
-# is used; all columns at once are fitted on the processor, which is quicker. `device="cpu"` asks for the processor alone.
+# is used; all columns at once are fitted on the processor, which is quicker there.
