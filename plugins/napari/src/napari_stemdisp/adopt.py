@@ -14,9 +14,24 @@ from stemdisp import Analysis, Micrograph, PixelSize, ReadError, Signal
 from stemdisp.io.pairs import group_inputs
 
 from .layers import KEY, micrograph_of, role
+from .session import Draft
 
 TO_PM = {"nanometer": 1000.0, "angstrom": 100.0, "picometer": 1.0, "micrometer": 1e6, "meter": 1e12}
 """Picometres in the units that a layer may have."""
+
+
+def leave_with(layer: Image, draft: Draft) -> None:
+    """Let an image carry what was done with it, for a panel that comes later."""
+    layer.metadata = {**layer.metadata, KEY: {**(layer.metadata.get(KEY) or {}), "draft": draft}}
+
+
+def left_with(layer: Image) -> Draft | None:
+    """What an image carries since a panel was closed; it is taken off."""
+    own = dict(layer.metadata.get(KEY) or {})
+    draft = own.pop("draft", None)
+    if draft is not None:
+        layer.metadata = {**layer.metadata, KEY: own}
+    return draft if isinstance(draft, Draft) else None
 
 
 def fits(layer: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stemdisp.batch.catalogue import Entry
@@ -22,10 +22,12 @@ LONGEST = 60
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """The output folder of a batch and what was in it when it was opened."""
+    """The output folder of a batch and what was in it when it was opened; ``drafts`` are the pages that were left with
+    changes."""
 
     folder: Path
     entries: tuple[Entry, ...]
+    drafts: dict[int, Draft] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -34,11 +36,10 @@ class Batch:
 
 
 class Pages:
-    """The pages of a batch; ``at`` is the one that is open, ``drafts`` are those that were left with changes."""
+    """The pages of a batch; ``at`` is the one that is open."""
 
     def __init__(self, batch: Batch, at: int) -> None:
         self.batch, self.at = batch, at
-        self.drafts: dict[int, Draft] = {}
 
     def __len__(self) -> int:
         return len(self.batch.entries)
@@ -47,7 +48,7 @@ class Pages:
         """A page in the list: mark, label, how it ended where that is not well, and whether changes are not saved."""
         entry = self.batch.entries[number]
         ended = f" – {entry.sentence if entry.status == 'done' else entry.status}" if entry.sentence else ""
-        mark = f" {CHANGED} not saved" if changed or number in self.drafts else ""
+        mark = f" {CHANGED} not saved" if changed or number in self.batch.drafts else ""
         return f"{MARKS[entry.status]} {one_line(entry.label, LONGEST)}{ended}{mark}"
 
     def sentence(self, number: int) -> str:

@@ -118,7 +118,7 @@ class PagesBox(QWidget):
 
     def _may_close(self) -> bool:
         """Whether the batch that is open, and the image that is, may be left for another batch."""
-        changed = set() if self.pages is None else set(self.pages.drafts)
+        changed = set() if self.pages is None else set(self.pages.batch.drafts)
         if self.session.unsaved:
             changed.add(self.pages.at if self.pages is not None and self.here else -1)
         return not changed or self._drop(len(changed))
@@ -135,7 +135,7 @@ class PagesBox(QWidget):
         if not self.session.unsaved:
             return True
         if self.pages is not None and self.here:
-            self.pages.drafts[self.pages.at] = self.session.draft()
+            self.pages.batch.drafts[self.pages.at] = self.session.draft()
             return True
         return self._drop(1)
 
@@ -143,7 +143,7 @@ class PagesBox(QWidget):
         """What was kept of the page that is open, where that is its image."""
         if self.pages is None or not any(micrograph_of(layer) is micrograph for layer in self._layers()):
             return None
-        return self.pages.drafts.pop(self.pages.at, None)
+        return self.pages.batch.drafts.pop(self.pages.at, None)
 
     # -- turning
 
@@ -197,7 +197,7 @@ class PagesBox(QWidget):
             self.session.close()
             return
         own = layers[0][1]["metadata"][KEY]
-        draft = self.pages.drafts.pop(self.pages.at, None)
+        draft = self.pages.batch.drafts.pop(self.pages.at, None)
         if draft is None:
             self.session.open(own["micrograph"], (), own["analysis"])
             return

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari.layers import Image
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QComboBox,
@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 from stemdisp import Analysis, Micrograph, StemdispError
 from stemdisp.batch.work import sentence_of
 
-from .adopt import adopted, fits, pair_up
+from .adopt import adopted, fits, leave_with, left_with, pair_up
 from .canvas import Canvas
 from .export_box import ExportBox
 from .layers import micrograph_of
@@ -56,6 +56,7 @@ class Panel(QWidget):
         self.pages = PagesBox(self.session, self.canvas, self)
         self.preview = LivePreview(self.session, self.canvas, self)
         self._pending: str | None = None
+        self._left = False
         self.boxes = {step.key: StepBox(n, step, self) for n, step in enumerate(STEPS, 1)}
         self.forms = {key: fill(box, self.session) for key, box in self.boxes.items()}
         self.reassign = ReassignBox(self.canvas, self)
@@ -195,7 +196,7 @@ class Panel(QWidget):
             self._list_images()
             return
         self.images.setCurrentIndex(index)
-        draft = self.pages.draft_of(micrograph)
+        draft = left_with(self._offered[index]) or self.pages.draft_of(micrograph)
         if draft is None:
             self.session.open(micrograph, paths, analysis)
         else:
@@ -218,7 +219,7 @@ class Panel(QWidget):
                 "The file has no pixel size: results stay in px. Type it under Image, or take it from the lattice.",
                 "warning",
             )
-        else:
+        elif self.session.analysis is None or micrograph.notes:
             self.say(" ".join(micrograph.notes) or "Choose the crystal under Image, then run the steps.", "info")
 
     # -- running
@@ -361,14 +362,31 @@ class Panel(QWidget):
         self.restore.hide()
         self._show_states()
 
+    def changeEvent(self, event: Any) -> None:
+        """The cross of the dock takes the panel out of the window, and the next one from the menu is another."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._leave()
+        super().changeEvent(event)
+
     def closeEvent(self, event: Any) -> None:
         """Leave the viewer as it was."""
+        self._leave()
+        super().closeEvent(event)
+
+    def _leave(self) -> None:
+        """Listen no longer; the image carries what was done with it."""
+        if self._left:
+            return
+        self._left = True
         self.stop()
         self.preview.stop()
+        self.canvas.settle()
+        index = self.images.currentIndex()
+        if self.session.micrograph is not None and 0 <= index < len(self._offered):
+            leave_with(self._offered[index], self.session.draft())
         self.canvas.close()
         self.viewer.layers.events.inserted.disconnect(self._list_images)
         self.viewer.layers.events.removed.disconnect(self._list_images)
-        super().closeEvent(event)
 
 
 def _name(layer: Image) -> str:

@@ -41,12 +41,9 @@ class Runner(QObject):
         assert not self.busy
         stop = self._stop = threading.Event()
         self._last = None
-        self._worker = create_worker(
-            _stages,
-            work,
-            stop,
-            _connect={"yielded": lambda found: self._reached(stop, *found), "finished": lambda: self._ended(stop)},
-        )
+        # Methods, so that Qt forgets them with this object where the window is closed while something runs.
+        self._worker = create_worker(_stages, work, stop, _connect={"yielded": self._reached, "finished": self._ended})
+        self.destroyed.connect(stop.set)
 
     def cancel(self) -> None:
         """Have it end within the time between two beats of the core; its results are dropped."""
@@ -54,9 +51,10 @@ class Runner(QObject):
         if self._worker is not None:
             self._worker.quit()
 
-    def _reached(self, stop: threading.Event, stage: str, found: Analysis | Exception) -> None:
-        if stop.is_set():
+    def _reached(self, result: tuple[str, Analysis | Exception]) -> None:
+        if self._stop.is_set():
             return
+        stage, found = result
         if isinstance(found, Exception):
             self._last = None
             self.failed.emit(found)
@@ -64,9 +62,9 @@ class Runner(QObject):
             self._last = found
             self.reached.emit(stage, found)
 
-    def _ended(self, stop: threading.Event) -> None:
+    def _ended(self) -> None:
         self._worker = None
-        self.ended.emit(None if stop.is_set() else self._last)
+        self.ended.emit(None if self._stop.is_set() else self._last)
 
 
 def _stages(work: Work, stop: threading.Event) -> Iterator[tuple[str, Analysis | Exception]]:
