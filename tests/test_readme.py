@@ -51,7 +51,7 @@ def test_the_python_of_the_readme(here: Path) -> None:
     assert len(blocks) == 1
     said = _run(["-c", blocks[0]], here)
     assert re.match(r"-?\d+\.\d+ \+- \d+\.\d+ pm along the interface\n", said)
-    assert len(stemdisp.load(here / "results" / "KTO111_1e5").profile or ()) > 5
+    assert len(stemdisp.load(here / "by-hand" / "KTO111_1e5").profile or ()) > 5
 
 
 @pytest.mark.slow

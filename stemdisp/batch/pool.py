@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import sysconfig
 import threading
 import time
 from collections import deque
@@ -83,16 +84,32 @@ def _serve(pipe: Connection, share: Share) -> None:
         say(answer)
 
 
+def _as_here() -> dict[str, str]:
+    """Variables by which a process that is started imports this package, and nothing from the present folder.
+
+    It would look there first: for this package, of which a checkout has a copy without the compiled kernel, and for
+    every other module, whatever lies beside somebody's images.
+    """
+    root = str(Path(__file__).parents[2])
+    safe = {"PYTHONSAFEPATH": "1"}
+    if root in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        return safe
+    known = os.environ.get("PYTHONPATH", "")
+    return {**safe, "PYTHONPATH": os.pathsep.join([root, *([known] if known else [])])}
+
+
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Surroundings for processes that are started: libraries use one thread, and the program that asks is not there.
+    """Surroundings for processes that are started: libraries use one thread, modules are looked for where this process
+    found its own, and the program that asks is not there.
 
     A new process would import that program to find the functions in it.  Ours are elsewhere, and a script that begins
     its work when it is imported would begin it in every worker.
     """
-    environment = {name: os.environ.get(name) for name in ONE_THREAD}
+    changes = dict.fromkeys(ONE_THREAD, "1") | _as_here()
+    environment = {name: os.environ.get(name) for name in changes}
     program = sys.modules["__main__"]
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    os.environ.update(changes)
     sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield

@@ -13,7 +13,7 @@ REPORT = "report.html"
 
 def describe(analysis: Analysis) -> str:
     """Counts and the strongest layer in one line."""
-    from ..report.words import count, layer_sentence, strongest_layer
+    from ..report.words import count, layer_sentence, mean_words, strongest_layer
 
     columns, field, profile = analysis.columns, analysis.displacement, analysis.profile
     parts = [count(int((columns.site >= 0).sum()) if columns is not None else 0, "column")]
@@ -23,7 +23,10 @@ def describe(analysis: Analysis) -> str:
     if profile is not None and row is not None:
         parts.append(f"strongest {layer_sentence(profile, row)}")
     elif field is not None:
-        parts.append("no layers")
+        found = next((one for one in analysis.headlines if one is not None), None)
+        parts.append(f"no layers; all cells {mean_words(found)}" if found is not None else "no layers")
+    if "arrays" in analysis.device:
+        parts.append("fitted by arrays, many times slower than the kernel, which was not built")
     if analysis.warnings:
         parts.append(count(len(analysis.warnings), "warning"))
     return ", ".join(parts).replace("\u00a0", " ")

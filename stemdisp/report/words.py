@@ -25,6 +25,9 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 MOST_OFF_DEG = 15
 """A vector farther off than this (degrees) is not along a direction."""
 
+SURELY_OFF = 3.0
+"""Nor one that is farther off than so many of its standard deviations."""
+
 UNITS = {"uC/cm2": "µC/cm²", "deg": "°", "angstrom": "Å"}
 
 
@@ -199,6 +202,16 @@ def layer_sentence(profile: Profile, row: int) -> str:
     )
 
 
+def mean_words(found: Headline) -> str:
+    """How far the strongest layer (or all cells) moved in the mean: its length, and right and down."""
+    x, y = found.mean_pm
+    length = math.hypot(x, y)
+    along = found.mean_pm / (length or 1.0)
+    std = math.sqrt(max(float(along @ found.cov_pm @ along), 0.0))
+    sides = f"{number(abs(x))} {'right' if x >= 0 else 'left'}, {number(abs(y))} {'down' if y >= 0 else 'up'}"
+    return f"{with_error(length, std, 'pm')} ({sides})"
+
+
 def direction_sentence(found: Headline | None) -> str:
     """Along which direction of the crystal the strongest layer (or all cells) moved; empty where that is not known."""
     if found is None or found.direction is None:
@@ -207,9 +220,10 @@ def direction_sentence(found: Headline | None) -> str:
     name = overlined(told.indices) if told.exact else f"the projection of {overlined(told.indices)}"
     angle = f"{with_error(told.off_deg, told.std_deg)}°"
     outwards = f", where {overlined(told.normal)} points outwards" if told.normal is not None else ""
-    what = f"The mean displacement of {found.where}"
+    size = f", {mean_words(found)}," if found.layer is None else ""
+    what = f"The mean displacement of {found.where}{size}"
     within = math.ceil(told.off_deg + told.std_deg)
-    if within > MOST_OFF_DEG:
+    if within > MOST_OFF_DEG or told.off_deg > SURELY_OFF * told.std_deg:
         return f"{what} points {angle} away from {name}, the nearest direction of low indices{outwards}."
     return f"{what} points along {name} within {within}° ({angle} off){outwards}."
 
@@ -238,9 +252,15 @@ def _columns(analysis: Analysis) -> str:
         found = 0 if analysis.peaks is None else len(analysis.peaks)
         return f"{count(found, 'peak')} were found; no crystal was assigned to them."
     assigned = columns.site >= 0
-    usable = int((assigned & columns.usable).sum())
+    usable = assigned & columns.usable
+    sites = [
+        f"{name} {int((usable & (columns.site == site)).sum())} of {int((columns.site == site).sum())}"
+        for site, name in enumerate(columns.sites)
+        if (columns.site == site).any()
+    ]
     return (
-        f"{count(int(assigned.sum()), 'column')} of {crystal(analysis)} were assigned; {usable} have a usable position."
+        f"{count(int(assigned.sum()), 'column')} of {crystal(analysis)} were assigned; "
+        f"{int(usable.sum())} have a usable position ({', '.join(sites)})."
     )
 
 

@@ -180,3 +180,25 @@ def test_the_process_that_workers_are_forked_from_is_killed(source: Path, tmp_pa
 def workers_at_work(out: Path) -> bool:
     log = out / ".stemdisp" / "log.jsonl"
     return log.exists() and "begin" in [json.loads(line)["event"] for line in log.read_text().splitlines()]
+
+
+def test_nothing_beside_the_images_is_imported(tmp_path: Path) -> None:
+    """A worker that looked for modules in the present folder would run what lies there."""
+    batches.small_images(tmp_path / "images", 1)
+    for name in ("jinja2", "stemdisp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('imported from beside the images')")
+    program = tmp_path / "bin" / "program.py"  # as the one that is installed: its own folder is not the present one
+    program.parent.mkdir()
+    program.write_text("from stemdisp.cli import main\n\nif __name__ == '__main__':\n    main()\n")
+    done = subprocess.run(
+        [sys.executable, program, "run", "images", "-o", "results", *batches.KTO],
+        cwd=tmp_path,
+        env={**os.environ, **batches.ONE_THREAD},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "image0000_HAADF: " in done.stdout

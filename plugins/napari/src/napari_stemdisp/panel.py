@@ -220,7 +220,7 @@ class Panel(QWidget):
                 "warning",
             )
         elif self.session.analysis is None or micrograph.notes:
-            self.say(" ".join(micrograph.notes) or "Choose the crystal under Image, then run the steps.", "info")
+            self.say(" ".join(micrograph.notes) or "Choose crystal and zone under Image, then run the steps.", "info")
 
     # -- running
 
