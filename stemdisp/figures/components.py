@@ -8,6 +8,7 @@ import numpy as np
 from cmcrameri import cm
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
+from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
 from ..model.fields import VectorField
@@ -25,14 +26,19 @@ Direction = NDArray[np.float64]
 MARK_IN_CELLS = 0.82
 """Diameter of a mark in distances of neighbouring cells."""
 
+UPPER = ListedColormap(cm.vik(np.linspace(0.5, 1.0, 128)))
+"""From white, as the bulk is in the other maps, to the colour of large values."""
+
 
 @dataclass(frozen=True)
 class Colours:
-    """What the colour bar says, the value of its middle colour, and how far from there its ends are."""
+    """What the colour bar says, the value of its middle colour, and how far from there its ends are; what is never
+    below its middle has the upper half alone."""
 
     label: str
     limit: float
     middle: float = 0.0
+    upper: bool = False
 
 
 def draw_values(
@@ -62,8 +68,8 @@ def draw_values(
         offsets=field.xy[known],
         offset_transform=ax.transData,
         array=values[known],
-        cmap=cm.vik,
-        clim=(colours.middle - colours.limit, colours.middle + colours.limit),
+        cmap=UPPER if colours.upper else cm.vik,
+        clim=(colours.middle - (0 if colours.upper else colours.limit), colours.middle + colours.limit),
         linewidths=0.2,
         edgecolors="#00000066",
         zorder=4,
@@ -73,7 +79,15 @@ def draw_values(
     if interface is not None:
         draw_interface(ax, interface, micrograph)
         draw_windows(ax, interface, micrograph, windows)
-    bar = ax.figure.colorbar(marks, ax=ax, orientation="horizontal", shrink=0.8, aspect=28, pad=0.03, extend="both")
+    bar = ax.figure.colorbar(
+        marks,
+        ax=ax,
+        orientation="horizontal",
+        shrink=0.8,
+        aspect=28,
+        pad=0.03,
+        extend="max" if colours.upper else "both",
+    )
     bar.set_label(colours.label)
     bar.outline.set_linewidth(0.5)
     return marks

@@ -27,8 +27,8 @@ PANELS = (
     ("rotation_deg", "rotation, counter-clockwise (°)"),
     ("moving_intensity", "intensity of {moving} over bulk"),
     ("reference_intensity", "intensity of {reference} over bulk"),
-    ("moving_ellipticity", "ellipticity of {moving} off bulk"),
-    ("reference_ellipticity", "ellipticity of {reference} off bulk"),
+    ("moving_ellipticity", "ellipticity of {moving} off bulk; bars: long axis"),
+    ("reference_ellipticity", "ellipticity of {reference} off bulk; bars: long axis"),
     ("c_over_a", "c/a"),
     ("bond_pm", "bonds to O (pm)"),
 )
@@ -70,7 +70,8 @@ def _colours(name: str, label: str, values: Floats, maps: Maps) -> Colours:
         bulk = known & maps.bulk if (known & maps.bulk).any() else known
         middle = float(np.median(values[bulk]))
         label = f"{label}, bulk {middle:.4g}"
-    return Colours(label, max(round_above(np.abs(values[known] - middle)), SMALLEST), middle)
+    limit = max(round_above(np.abs(values[known] - middle)), SMALLEST)
+    return Colours(label, limit, middle, upper=name.endswith("ellipticity"))
 
 
 def _draw_axes(ax: Axes, analysis: Analysis, field: VectorField, angle_deg: Floats) -> LineCollection:
@@ -123,7 +124,7 @@ def compose_maps(analysis: Analysis) -> Figure | None:
         if name.endswith("ellipticity"):
             _draw_axes(ax, analysis, field, maps.arrays()[f"{name}_deg"])
         if marks.colorbar is not None:
-            marks.colorbar.locator = MaxNLocator(TICKS // 2 if name.endswith("ellipticity") else TICKS)
+            marks.colorbar.locator = MaxNLocator(TICKS)
         ax.label_outer()
         if number + BESIDE >= len(shown):
             ax.tick_params(labelbottom=True)
