@@ -50,6 +50,9 @@ MOSTLY_KNOWN = 0.5
 WEAK_SNR, WEAK_SHARE = 3.0, 1 / 3
 """A column is weak below this many standard deviations, or this share of its site's median contrast."""
 
+ROUNDING = 8.0
+"""An error is at least as large as so many roundings of the background: of an image of one value no other is left."""
+
 
 def measured(
     signal: Signal,
@@ -267,7 +270,8 @@ def _flags(
     ):
         flags = flags | np.where(where, int(flag), 0)
     height = signal.contrast * columns.amplitude
-    weak = height < WEAK_SNR * columns.amplitude_std
+    rounding = ROUNDING * float(np.finfo(problem.image.dtype).eps) * np.abs(columns.background)
+    weak = height < WEAK_SNR * np.hypot(columns.amplitude_std, rounding)
     for site in np.unique(columns.site):
         rows = columns.site == site
         weak[rows] |= height[rows] < WEAK_SHARE * usual_around(height[rows], columns.hk[rows], float(usual[site]))
