@@ -378,9 +378,9 @@ class Panel(QWidget):
         if self._left:
             return
         self._left = True
+        self.canvas.settle()  # which may begin to run
         self.stop()
         self.preview.stop()
-        self.canvas.settle()
         index = self.images.currentIndex()
         if self.session.micrograph is not None and 0 <= index < len(self._offered):
             leave_with(self._offered[index], self.session.draft())
